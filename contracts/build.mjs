@@ -1,0 +1,90 @@
+// Compiles the contracts:  src/*.sol + OpenZeppelin --solc--> artifacts/<Contract>.json
+//
+// The same sources and the same pins give the same bytes on every machine: no metadata hash is appended to the code,
+// no path enters it, and the keys of the artifacts are sorted.
+
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import solc from "solc";
+
+const ROOT = dirname(fileURLToPath(import.meta.url));
+// An argument names another folder to write to, which is how the tests compare.
+const OUTPUT = process.argv[2] ?? join(ROOT, "artifacts");
+const MAX_RUNTIME_BYTES = 24_576; // EIP-170: a larger contract cannot be deployed
+
+const CONTRACTS = {
+  SwarmCoordinator: "src/SwarmCoordinator.sol",
+  ERC1967Proxy: "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol",
+};
+
+const SETTINGS = {
+  optimizer: { enabled: true, runs: 200 },
+  // The oldest that OpenZeppelin's code needs: most chains, anvil and py-evm run it.
+  evmVersion: "cancun",
+  metadata: { appendCBOR: false, bytecodeHash: "none" },
+  outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"] } },
+};
+
+function read(path) {
+  const base = path.startsWith("src/") ? ROOT : join(ROOT, "node_modules");
+  return readFileSync(join(base, path), "utf8");
+}
+
+function resolveImport(path) {
+  try {
+    return { contents: read(path) };
+  } catch (error) {
+    return { error: `${path}: ${error.code}; run "npm ci --ignore-scripts" first` };
+  }
+}
+
+function compile() {
+  const sources = Object.fromEntries(Object.values(CONTRACTS).map((path) => [path, { content: read(path) }]));
+  const input = { language: "Solidity", sources, settings: SETTINGS };
+  const output = JSON.parse(solc.compile(JSON.stringify(input), { import: resolveImport }));
+  const messages = output.errors ?? [];
+  if (messages.length > 0) {
+    throw new Error(messages.map((message) => message.formattedMessage).join("\n"));
+  }
+  return output.contracts;
+}
+
+function artifact(name, { abi, evm }) {
+  const size = evm.deployedBytecode.object.length / 2;
+  if (size > MAX_RUNTIME_BYTES) {
+    throw new Error(`${name} is ${size} bytes, more than the ${MAX_RUNTIME_BYTES} a chain takes`);
+  }
+  return {
+    abi,
+    bytecode: `0x${evm.bytecode.object}`,
+    compiler: { evmVersion: SETTINGS.evmVersion, optimizer: SETTINGS.optimizer, version: solc.version() },
+    contractName: name,
+    deployedBytecode: `0x${evm.deployedBytecode.object}`,
+  };
+}
+
+function sortKeys(value) {
+  if (Array.isArray(value)) return value.map(sortKeys);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.keys(value).sort().map((key) => [key, sortKeys(value[key])]));
+}
+
+// One line per ABI entry: small, and a change of one entry is a change of one line.
+function format({ abi, ...rest }) {
+  const entries = sortKeys(abi).map((entry) => `    ${JSON.stringify(entry)}`).sort();
+  const fields = Object.entries(sortKeys(rest)).map(([key, value]) => `  ${JSON.stringify(key)}: ${JSON.stringify(value)}`);
+  return `{\n  "abi": [\n${entries.join(",\n")}\n  ],\n${fields.join(",\n")}\n}\n`;
+}
+
+function main() {
+  const compiled = compile();
+  mkdirSync(OUTPUT, { recursive: true });
+  for (const [name, path] of Object.entries(CONTRACTS)) {
+    const built = artifact(name, compiled[path][name]);
+    writeFileSync(join(OUTPUT, `${name}.json`), format(built));
+    console.log(`${name}: ${built.deployedBytecode.length / 2 - 1} bytes of code`);
+  }
+}
+
+main();

@@ -1,0 +1,1 @@
+"""Rebuilds the embedded model: tokenizer, supervised warm-up, deliberate weakening, model card."""

@@ -1,0 +1,222 @@
+"""What the services say to each other. Text only: no pickle and no tensors on any wire.
+
+Every message is frozen, refuses unknown fields and non-finite numbers, and has a deterministic `key`: a message that
+is delivered twice has the same key, and its reader acts on it once. One example of each is a golden file in
+`tests/unit/golden/`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+MAX_TEXT = 20_000  # characters of a question or a completion
+MAX_GROUPS = 256  # question groups in one peer's rollouts of a round
+MAX_COMPLETIONS = 64  # completions in a group
+MAX_WINNERS = 64  # peers in one vote
+
+PeerId = Annotated[str, StringConstraints(pattern=r"^[1-9A-HJ-NP-Za-km-z]{20,128}$")]
+"""libp2p peer id in base58: `Qm...` for RSA keys, `12D3Koo...` for Ed25519."""
+
+RoundNumber = Annotated[int, Field(ge=0, lt=2**63)]
+Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
+
+
+class Message(BaseModel):
+    """Base of all messages."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @property
+    def key(self) -> str:
+        """The same for every delivery of the same message, different for different ones."""
+        raise AttributeError(f"{type(self).__name__} has no key")
+
+
+class Round(Message):
+    """A round (and stage) of the swarm is open."""
+
+    number: RoundNumber
+    stage: int = Field(ge=0)
+    opened_at: float  # unix seconds, when this household saw it open
+    deadline: float  # unix seconds, after which a peer's rollouts of this round are too late
+    final: bool = False  # True: no round follows; trainers end when they are through with it
+
+    @property
+    def key(self) -> str:
+        """`round:stage`."""
+        return f"{self.number}:{self.stage}"
+
+
+class Question(Message):
+    """A task with a verifiable answer, as reasoning-gym states it."""
+
+    text: Text
+    answer: str | None = Field(default=None, max_length=MAX_TEXT)  # None where only the scorer knows (logic puzzles)
+    dataset: str = Field(max_length=64)  # the reasoning-gym generator, which is also the scorer
+    metadata: dict[str, JsonValue] = {}  # what that scorer needs beside the answer
+
+
+class Completion(Message):
+    """One sampled answer to a question."""
+
+    text: Text
+    finished: bool  # True: the model ended it by its own end token; False: cut at the length limit
+
+
+class Group(Message):
+    """G completions of one question; GRPO's advantage is taken within it. Rewards are never sent: readers score."""
+
+    question: Question
+    completions: tuple[Completion, ...] = Field(min_length=1, max_length=MAX_COMPLETIONS)
+
+
+class Rollouts(Message):
+    """All that one peer sampled in one round and stage."""
+
+    peer_id: PeerId
+    round: RoundNumber
+    stage: int = Field(ge=0)
+    groups: tuple[Group, ...] = Field(min_length=1, max_length=MAX_GROUPS)
+
+    @property
+    def key(self) -> str:
+        """`round:stage:peer`."""
+        return f"{self.round}:{self.stage}:{self.peer_id}"
+
+
+class Registration(Message):
+    """This household's account owns this peer."""
+
+    kind: Literal["registration"] = "registration"
+    peer_id: PeerId
+
+    @property
+    def key(self) -> str:
+        """`registration:peer`."""
+        return f"{self.kind}:{self.peer_id}"
+
+
+class Reward(Message):
+    """What a peer's own rollouts of a round earned."""
+
+    kind: Literal["reward"] = "reward"
+    peer_id: PeerId
+    round: RoundNumber
+    stage: int = Field(ge=0)
+    points: int = Field(ge=-(2**63), lt=2**63)  # thousandths of the mean reward of the round's completions
+
+    @property
+    def key(self) -> str:
+        """`reward:round:stage:peer`."""
+        return f"{self.kind}:{self.round}:{self.stage}:{self.peer_id}"
+
+
+class Winners(Message):
+    """A peer's vote for those whose rollouts of a round it saw and scored best."""
+
+    kind: Literal["winners"] = "winners"
+    peer_id: PeerId
+    round: RoundNumber
+    winners: tuple[PeerId, ...] = Field(min_length=1, max_length=MAX_WINNERS)
+
+    @property
+    def key(self) -> str:
+        """`winners:round:peer`."""
+        return f"{self.kind}:{self.round}:{self.peer_id}"
+
+
+Submission = Annotated[Registration | Reward | Winners, Field(discriminator="kind")]
+
+
+class Settled(Message):
+    """A submission's end: it is on the chain, or the chain refused it for good."""
+
+    submission: Submission
+    outcome: Literal["landed", "refused"]
+    transaction: str | None  # hash, 0x...; None: it was on the chain already, or was never sent
+    block: int | None  # the block it was seen in; None when refused
+    reason: str = ""  # the contract's error name when refused
+
+    @property
+    def key(self) -> str:
+        """The submission's own key."""
+        return self.submission.key
+
+
+class Trained(Message):
+    """A trainer is through with a round."""
+
+    kind: Literal["trained"] = "trained"
+    at: float  # unix seconds
+    peer_id: PeerId
+    round: RoundNumber
+    stage: int
+    mean_reward: float  # of this peer's own completions of the round
+    loss: float
+    gradient_norm: float  # before clipping
+    local_groups: int  # question groups of the batch sampled here
+    external_groups: int  # question groups of the batch sampled by peers
+    completion_tokens: int  # sampled here in this round
+    seconds: dict[Literal["generate", "exchange", "update", "checkpoint"], float]
+    seen_peers: int  # peers whose rollouts of this round arrived in time
+
+    @property
+    def key(self) -> str:
+        """`trained:round:stage:peer`."""
+        return f"{self.kind}:{self.round}:{self.stage}:{self.peer_id}"
+
+
+class Sampled(Message):
+    """A few of a round's rollouts, for people to read."""
+
+    kind: Literal["sampled"] = "sampled"
+    at: float
+    peer_id: PeerId
+    round: RoundNumber
+    dataset: str
+    question: Text
+    answer: str | None
+    completion: Text
+    reward: float
+
+    @property
+    def key(self) -> str:
+        """`sampled:round:peer`; a later one of the same round replaces the earlier."""
+        return f"{self.kind}:{self.round}:{self.peer_id}"
+
+
+class Judged(Message):
+    """The judge's score of a peer's answer to a held-out question."""
+
+    kind: Literal["judged"] = "judged"
+    at: float
+    peer_id: PeerId
+    round: RoundNumber
+    score: float
+
+    @property
+    def key(self) -> str:
+        """`judged:round:peer`."""
+        return f"{self.kind}:{self.round}:{self.peer_id}"
+
+
+class Exchanged(Message):
+    """What the network did for this household in one round."""
+
+    kind: Literal["exchanged"] = "exchanged"
+    at: float
+    round: RoundNumber
+    bytes_sent: int  # bodies served to peers
+    bytes_received: int  # bodies fetched from peers
+    accepted: int  # peers' rollouts that passed validation
+    rejected: dict[str, int]  # records dropped, by reason
+
+    @property
+    def key(self) -> str:
+        """`exchanged:round`."""
+        return f"{self.kind}:{self.round}"
+
+
+Event = Annotated[Trained | Sampled | Judged | Exchanged, Field(discriminator="kind")]

@@ -1,0 +1,62 @@
+"""The map of the household: every stream, what travels on it, who writes and who reads.
+
+    ROUNDS          coordinator --> every trainer, p2p, identity
+    ROLLOUTS_LOCAL  trainer     --> p2p          (to be signed and announced)
+    ROLLOUTS_PEER   p2p         --> every trainer (validated)
+    SUBMISSIONS     trainer,p2p --> coordinator  (to be put on the chain)
+    LEDGER          coordinator --> identity, local
+    EVENTS          trainer,p2p --> identity, local
+
+A *work* stream has one reading service: each entry is handed to one of its consumers, is deleted when acked, and
+nothing is ever dropped: at its bound, `publish` refuses. A *broadcast* stream is read by everybody from where they
+like, and forgets its oldest entries at its bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import TypeAdapter
+
+from shared.messages import Event, Rollouts, Round, Settled, Submission
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Stream(Generic[T]):
+    """One stream of one message type."""
+
+    name: str
+    message: Any  # the message's type, or an annotated union of types
+    kind: Literal["work", "broadcast"]
+    writers: tuple[str, ...]
+    readers: tuple[str, ...]
+    bound: int  # entries
+
+    @cached_property
+    def adapter(self) -> TypeAdapter[T]:
+        """Encodes and validates this stream's messages."""
+        return TypeAdapter(self.message)
+
+    def encode(self, message: T) -> str:
+        """JSON text of a message."""
+        return self.adapter.dump_json(message).decode()
+
+    def decode(self, text: str) -> T:
+        """The message of a JSON text; raises pydantic.ValidationError."""
+        return self.adapter.validate_json(text)
+
+
+ROUNDS: Stream[Round] = Stream("rounds", Round, "broadcast", ("coordinator",), ("trainer", "p2p", "identity"), 1_000)
+ROLLOUTS_LOCAL: Stream[Rollouts] = Stream("rollouts.local", Rollouts, "work", ("trainer",), ("p2p",), 1_000)
+ROLLOUTS_PEER: Stream[Rollouts] = Stream("rollouts.peer", Rollouts, "broadcast", ("p2p",), ("trainer",), 1_000)
+SUBMISSIONS: Stream[Submission] = Stream(
+    "submissions", Submission, "work", ("trainer", "p2p"), ("coordinator",), 100_000
+)
+LEDGER: Stream[Settled] = Stream("ledger", Settled, "broadcast", ("coordinator",), ("identity", "local"), 100_000)
+EVENTS: Stream[Event] = Stream("events", Event, "broadcast", ("trainer", "p2p"), ("identity", "local"), 20_000)
+
+ALL: tuple[Stream[Any], ...] = (ROUNDS, ROLLOUTS_LOCAL, ROLLOUTS_PEER, SUBMISSIONS, LEDGER, EVENTS)
