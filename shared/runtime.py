@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import signal
@@ -28,6 +27,7 @@ from redis.exceptions import RedisError
 from shared import logs
 from shared.errors import SettingsError, SwarmError
 from shared.health import Health, serve_http
+from shared.household import ServiceState, put_service_state
 from shared.queue import Queue, Store
 from shared.queue.redis import RedisQueue, RedisStore, connect
 from shared.settings import ServiceSettings, load
@@ -37,7 +37,6 @@ log = logging.getLogger(__name__)
 
 GRACE_S = 8.0  # from the stop signal to cancellation
 REPORT_S = 2.0  # between two reports of a service's state
-STATE = "state:"  # + service:instance -> ServiceState, for the page and `rlswarm status`
 
 
 @dataclass
@@ -116,10 +115,9 @@ async def _end(context: Context, work: asyncio.Task[None]) -> None:
 
 async def _report_state(context: Context, port: int, work: asyncio.Task[None]) -> None:
     """Tell the household how this service is, until it ends."""
-    health, key = context.health, f"{STATE}{context.health.service}:{context.health.instance}"
     while not work.done():
-        state = {"pid": os.getpid(), "port": port, "at": time.time(), **health.state()}
-        await context.store.put(key, json.dumps(state), ttl_s=10 * REPORT_S)
+        state = ServiceState(pid=os.getpid(), port=port, at=time.time(), **context.health.state())
+        await put_service_state(context.store, state)
         await asyncio.wait({work}, timeout=REPORT_S)
 
 
