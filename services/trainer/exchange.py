@@ -1,0 +1,107 @@
+"""Other peers' rollouts of a round, scored here, until there are enough or the round's time is up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+from random import Random
+
+from services.trainer.game import Game
+from services.trainer.metrics import EXTERNAL_GROUPS
+from services.trainer.rollout import Scored
+from shared.messages import Rollouts, Round
+from shared.queue import Queue
+from shared.runtime import Context
+from shared.streams import ROLLOUTS_PEER, ROUNDS
+
+REMEMBERED_ROUNDS = 3  # a peer silent for longer is not waited for
+POLL_S = 0.5
+
+
+class PeerFeed:
+    """What peers sent, by round; each entry of the stream is read once."""
+
+    def __init__(self, queue: Queue, me: str) -> None:
+        self._queue, self._me = queue, me
+        self._cursor = "0"
+        self._rounds: dict[str, dict[str, Rollouts]] = {}
+        self._heard: deque[set[str]] = deque(maxlen=REMEMBERED_ROUNDS)
+
+    async def poll(self, wait_s: float) -> None:
+        """Take in what is new; waits up to `wait_s` for the first entry."""
+        for entry in await self._queue.read(ROLLOUTS_PEER, self._cursor, limit=100, wait_s=wait_s):
+            self._cursor = entry.id
+            rollouts = entry.message
+            if rollouts.peer_id != self._me:
+                self._rounds.setdefault(f"{rollouts.round}:{rollouts.stage}", {})[rollouts.peer_id] = rollouts
+
+    def of(self, round_: Round) -> dict[str, Rollouts]:
+        """What arrived for a round so far, by peer."""
+        return self._rounds.get(round_.key, {})
+
+    def expected(self) -> set[str]:
+        """Peers heard of in the last rounds."""
+        return set().union(*self._heard)
+
+    def close(self, round_: Round) -> None:
+        """The round is over here: remember who took part, forget what came for it and before."""
+        self._heard.append(set(self.of(round_)))
+        over = (round_.number, round_.stage)
+        self._rounds = {key: value for key, value in self._rounds.items() if _numbers(key) > over}
+
+
+@dataclass(frozen=True)
+class Want:
+    """When a round's exchange is over."""
+
+    groups: int  # informative question groups
+    peers: int  # whose rollouts are scored at most
+    patience_s: float  # for peers that may not come
+
+
+def is_enough(want: Want, *, informative: int, heard: set[str], expected: set[str], waited_s: float) -> bool:
+    """Everybody expected was heard and brought what is needed; or one of the two, and patience is at its end.
+
+    A lone peer expects nobody, so it waits for its patience only.
+    """
+    all_heard, fed = expected <= heard, informative >= want.groups
+    return (all_heard and fed) or (waited_s > want.patience_s and (all_heard or fed))
+
+
+async def collect(
+    context: Context, feed: PeerFeed, game: Game, round_: Round, want: Want, random: Random
+) -> list[Scored]:
+    """Peers' groups, scored here: until there are enough, or the deadline, or the next round.
+
+    Of more than `want.peers` peers a random choice is scored.
+    """
+    started, scored = time.monotonic(), dict[str, list[Scored]]()
+    while True:
+        await feed.poll(wait_s=POLL_S)
+        context.health.beat()
+        fresh = [peer for peer in feed.of(round_) if peer not in scored]
+        for peer in random.sample(fresh, min(len(fresh), max(0, want.peers - len(scored)))):
+            scored[peer] = await asyncio.to_thread(game.score, feed.of(round_)[peer])
+        found = [group for groups in scored.values() for group in groups]
+        informative = sum(group.informative for group in found)
+        waited = time.monotonic() - started
+        enough = is_enough(want, informative=informative, heard=set(scored), expected=feed.expected(), waited_s=waited)
+        if enough or context.stop.is_set() or await _is_over(context, round_):
+            feed.close(round_)
+            EXTERNAL_GROUPS.labels("informative").inc(informative)
+            EXTERNAL_GROUPS.labels("flat").inc(len(found) - informative)
+            return found
+
+
+async def _is_over(context: Context, round_: Round) -> bool:
+    """The newest word on the round: closed, or past a deadline that nobody extended."""
+    last = await context.queue.last(ROUNDS)
+    newest = last.message if last else round_
+    return (newest.number, newest.stage) > (round_.number, round_.stage) or time.time() > newest.deadline
+
+
+def _numbers(key: str) -> tuple[int, int]:
+    number, stage = key.split(":")
+    return int(number), int(stage)

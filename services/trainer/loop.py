@@ -1,0 +1,129 @@
+"""One round, top to bottom: `Trainer.play`. Everything else is in the file that its name says."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from random import Random
+from statistics import fmean
+
+from services.trainer import metrics, report
+from services.trainer.checkpoint import Checkpoints, Progress
+from services.trainer.exchange import PeerFeed, Want, collect
+from services.trainer.game import AnswerGame, Game
+from services.trainer.learner import Learner, Update
+from services.trainer.mixing import mix, points, winners
+from services.trainer.policy import Policy
+from services.trainer.rollout import Scored
+from services.trainer.settings import TrainerSettings
+from services.trainer.stopwatch import Stopwatch
+from services.trainer.tasks import Tasks
+from shared.messages import Reward, Rollouts, Round, Winners
+from shared.runtime import Context
+from shared.streams import EVENTS, ROLLOUTS_LOCAL, SUBMISSIONS
+from shared.tasks import seed_of
+
+log = logging.getLogger(__name__)
+
+
+class Trainer:
+    """One peer's training: its model, its game, and where it stands."""
+
+    def __init__(self, settings: TrainerSettings, context: Context, peer: str) -> None:
+        self.settings, self.context, self.peer = settings, context, peer
+        self.policy = Policy(settings.policy)
+        self.learner = Learner(
+            self.policy,
+            settings.learner,
+            temperature=settings.game.temperature,
+            max_new_tokens=settings.game.max_new_tokens,
+        )
+        tasks = Tasks(settings.data, seed_of(settings.seed, peer))
+        self.game: Game = AnswerGame(
+            self.policy, tasks, settings.game, peer=peer, questions=settings.questions, seed=settings.seed
+        )
+        self.feed = PeerFeed(context.queue, peer)
+        self.checkpoints = Checkpoints(settings.state_dir, peer, settings.policy.model)
+        self.progress = self.checkpoints.load(self.policy, self.learner)
+
+    async def play(self, round_: Round) -> None:
+        """Sample, share, learn from one's own and from others, save, vote."""
+        queue, watch, step = self.context.queue, Stopwatch(), self.progress.step
+
+        with watch("generate"):
+            local = await asyncio.to_thread(self.game.sample, step)
+        await queue.publish(ROLLOUTS_LOCAL, self._rollouts(round_, local))
+        await queue.publish(SUBMISSIONS, self._reward(round_, local))
+
+        with watch("exchange"):
+            external = await self._collect(round_)
+        with watch("update"):
+            batch = self._mix(local, external)
+            update = await asyncio.to_thread(self._learn, batch)
+
+        vote = Winners(peer_id=self.peer, round=round_.number, winners=winners([*local, *external]))
+        self.progress = Progress(step=step + 1, round=round_.number, unsent=(vote,))
+        with watch("checkpoint"):
+            await asyncio.to_thread(self._save)
+        await queue.publish(SUBMISSIONS, vote)
+        for event in report.of_round(self.peer, round_, local, external, batch, update, watch):
+            await queue.publish(EVENTS, event)
+
+    async def play_alone(self) -> None:
+        """No round is open anywhere: learn from one's own rollouts, and send nothing."""
+        local = await asyncio.to_thread(self.game.sample, self.progress.step)
+        await asyncio.to_thread(self._learn, self._mix(local, []))
+        self.progress = self.progress.model_copy(update={"step": self.progress.step + 1})
+        await asyncio.to_thread(self._save)
+        log.info("alone: step %d, mean reward %.3f", self.progress.step, _mean(local))
+
+    async def resend(self) -> None:
+        """Queue (again) what a crash may have kept from the queue."""
+        for submission in self.progress.unsent:
+            await self.context.queue.publish(SUBMISSIONS, submission)
+
+    async def _collect(self, round_: Round) -> list[Scored]:
+        settings, random = self.settings, self._random("peers")
+        want = Want(settings.learner.external_groups, settings.max_external_peers, settings.exchange_patience_s)
+        external = await collect(self.context, self.feed, self.game, round_, want, random)
+        if external:
+            self.context.health.heal("peers")
+        else:
+            self.context.health.degrade("peers", "no peer's rollouts came in the last round; learning from our own")
+        return external
+
+    def _mix(self, local: Sequence[Scored], external: Sequence[Scored]) -> list[Scored]:
+        learner = self.settings.learner
+        return mix(local, external, learner.local_groups, learner.external_groups, self._random("mix"))
+
+    def _learn(self, batch: Sequence[Scored]) -> Update:
+        """One update; none when nobody's answers differ in reward."""
+        return self.learner.update(batch) if batch else Update(loss=0.0, gradient_norm=0.0)
+
+    def _save(self) -> None:
+        """A checkpoint, if one is due. A full disk costs the checkpoint, not the run."""
+        if self.progress.step % self.settings.checkpoint_every:
+            return
+        try:
+            self.checkpoints.save(self.policy, self.learner, self.progress)
+            self.context.health.heal("checkpoint")
+        except OSError as error:
+            metrics.CHECKPOINT_FAILURES.inc()
+            reason = f"not written ({error}); the one before is kept; free space in {self.settings.state_dir}"
+            self.context.health.degrade("checkpoint", reason)
+
+    def _rollouts(self, round_: Round, local: Sequence[Scored]) -> Rollouts:
+        groups = tuple(group.as_group() for group in local)
+        return Rollouts(peer_id=self.peer, round=round_.number, stage=round_.stage, groups=groups)
+
+    def _reward(self, round_: Round, local: Sequence[Scored]) -> Reward:
+        return Reward(peer_id=self.peer, round=round_.number, stage=round_.stage, points=points(_mean(local)))
+
+    def _random(self, purpose: str) -> Random:
+        """Randomness that a repetition of this step after a crash draws again."""
+        return Random(seed_of(self.settings.seed, self.peer, self.progress.step, purpose))
+
+
+def _mean(groups: Sequence[Scored]) -> float:
+    return fmean(group.mean_reward for group in groups)

@@ -1,0 +1,22 @@
+"""Everything the trainer measures about itself."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+ROUNDS_TRAINED = Counter("swarm_trainer_rounds_total", "Rounds trained")
+ROUND_NUMBER = Gauge("swarm_trainer_round_number", "Last round trained")
+REWARD = Gauge("swarm_trainer_reward_ratio", "Mean reward of the last round's own completions, 0 to 1")
+LOSS = Gauge("swarm_trainer_loss_nats", "Loss of the last update")
+GRADIENT_NORM = Gauge("swarm_trainer_gradient_norm_ratio", "Norm of the last update's gradient before clipping")
+EXTERNAL_GROUPS = Counter("swarm_trainer_external_groups_total", "Peers' question groups scored here", ["kind"])
+TRAINED_GROUPS = Counter("swarm_trainer_trained_groups_total", "Question groups learnt from", ["source"])
+TOKENS = Counter("swarm_trainer_completion_tokens_total", "Tokens sampled")
+PHASE = Histogram(
+    "swarm_trainer_phase_seconds",
+    "Duration of a round's phases",
+    ["phase"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
+)
+CHECKPOINT_FAILURES = Counter("swarm_trainer_checkpoint_failures_total", "Checkpoints that could not be written")
+JUDGE_SCORE = Gauge("swarm_trainer_judge_score_ratio", "The judge's last score, 0 to 1")

@@ -1,0 +1,93 @@
+"""The model and its tokenizer: any AutoModelForCausalLM, from the hub, from a folder, or the embedded one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from services.trainer.prompt import chat
+from services.trainer.settings import PolicySettings
+from shared.errors import SettingsError
+from shared.messages import MAX_TEXT, Completion
+
+EMBEDDED = Path(__file__).parent / "embedded"
+SMALL = (
+    50_000_000  # parameters below which one thread beats many: the threads wait for each other longer than they work
+)
+
+transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+class Policy:
+    """What is trained. Weights are float32; on a GPU the arithmetic is bfloat16 where the device has it."""
+
+    def __init__(self, settings: PolicySettings) -> None:
+        self.name = settings.model
+        self.device = _device(settings)
+        source = str(EMBEDDED) if settings.model == "embedded" else settings.model
+        token = settings.hf_token.get_secret_value() if settings.hf_token else None
+        try:
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(source, token=token)
+            model: Any = AutoModelForCausalLM.from_pretrained(source, token=token, dtype=torch.float32)
+        except (OSError, ValueError) as error:
+            cause = f"the model {settings.model!r} cannot be loaded: {str(error).strip().splitlines()[0].rstrip('.')}"
+            raise SettingsError(cause, "set MODEL_NAME to a Hugging Face id, a folder, or `embedded`") from error
+        self.model: Any = model.to(self.device)
+        self.size = sum(parameter.numel() for parameter in self.model.parameters())
+        if self.device.type == "cpu":
+            torch.set_num_threads(settings.threads or (1 if self.size < SMALL else os.cpu_count() or 1))
+        self.end_ids = _end_ids(self.model, self.tokenizer)
+        self.pad_id = next(
+            (i for i in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id) if i is not None), self.end_ids[0]
+        )
+
+    def autocast(self) -> torch.autocast:
+        """The context every forward pass runs in."""
+        on = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=on)
+
+    def prompt(self, question: str) -> list[int]:
+        """Token ids of a question as this model wants to be asked."""
+        return list(self.tokenizer.apply_chat_template(chat(question), add_generation_prompt=True, return_dict=False))
+
+    def encode(self, completion: Completion) -> list[int]:
+        """Token ids of a peer's completion, its end token restored; markers in its text stay text."""
+        ids = self.tokenizer(completion.text, add_special_tokens=False, split_special_tokens=True).input_ids
+        return [*ids, self.end_ids[0]] if completion.finished else list(ids)
+
+    def decode(self, ids: list[int]) -> Completion:
+        """A completion as sampled, as text."""
+        finished = bool(ids) and ids[-1] in self.end_ids
+        text = self.tokenizer.decode(ids[:-1] if finished else ids, skip_special_tokens=True)
+        return Completion(text=text[:MAX_TEXT], finished=finished)
+
+    def save(self, folder: Path) -> None:
+        """Write the model as a folder that transformers loads. Raises OSError."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+
+def _device(settings: PolicySettings) -> torch.device:
+    if settings.cpu_only or settings.device == "cpu":
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if settings.device == "cuda":
+        raise SettingsError("DEVICE=cuda, and torch sees no GPU", "install a CUDA build of torch or set DEVICE=auto")
+    return torch.device("cpu")
+
+
+def _end_ids(model: Any, tokenizer: Any) -> list[int]:
+    """Tokens that end a completion; the first is the one put behind a peer's finished text."""
+    told = model.generation_config.eos_token_id
+    ids = [tokenizer.eos_token_id, *(told if isinstance(told, list) else [told])]
+    known = list(dict.fromkeys(i for i in ids if i is not None))
+    if not known:
+        raise SettingsError("the model has no end-of-text token", "choose an instruction-tuned model")
+    return known

@@ -1,0 +1,38 @@
+"""A question group on this side of the wire: scored, and with token ids where it was sampled here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import fmean
+
+from services.trainer.advantages import informative
+from shared.messages import Completion, Group, Question
+
+
+@dataclass(frozen=True)
+class Scored:
+    """G completions of one question and what each earned here.
+
+    `tokens` are the ids as sampled, end token included, for local groups: re-tokenized text is not always the same.
+    None for peers' groups, which arrive as text.
+    """
+
+    author: str  # peer id
+    question: Question
+    completions: tuple[Completion, ...]
+    rewards: tuple[float, ...]
+    tokens: tuple[tuple[int, ...], ...] | None = None
+
+    @property
+    def informative(self) -> bool:
+        """Some completion did better than another."""
+        return informative(self.rewards)
+
+    @property
+    def mean_reward(self) -> float:
+        """Mean over the completions."""
+        return fmean(self.rewards)
+
+    def as_group(self) -> Group:
+        """What peers get: text only."""
+        return Group(question=self.question, completions=self.completions)

@@ -1,0 +1,75 @@
+"""The trainer's life: take a peer, load its model where it left off, and play every round that opens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+
+from services.trainer.judge import Examiner
+from services.trainer.loop import Trainer
+from services.trainer.peer import keep_lease, lease_peer
+from services.trainer.settings import TrainerSettings
+from shared.messages import Round
+from shared.names import name_of
+from shared.runtime import Context
+from shared.streams import ROUNDS
+
+log = logging.getLogger(__name__)
+
+
+async def run(settings: TrainerSettings, context: Context) -> None:
+    """Train until the final round is done or the process is told to stop."""
+    peer = await lease_peer(context)
+    if peer is None:
+        return
+    async with asyncio.TaskGroup() as group:
+        lease = group.create_task(keep_lease(context, peer))
+        try:
+            await _train(settings, context, peer)
+        finally:
+            context.stop.set()
+        await lease
+
+
+async def _train(settings: TrainerSettings, context: Context, peer: str) -> None:
+    trainer = await asyncio.to_thread(Trainer, settings, context, peer)
+    examiner = Examiner(settings, context, peer, trainer.policy)
+    log.info("%s trains %s (%d parameters)", name_of(peer), trainer.policy.name, trainer.policy.size)
+    context.health.facts.update(peer=peer, name=name_of(peer), model=trainer.policy.name)
+    context.health.beat()
+    await trainer.resend()
+    async for round_ in rounds(context, trainer.progress.round, settings.solo_after_s):
+        context.health.beat()
+        if round_ is None:
+            await trainer.play_alone()
+            continue
+        await trainer.play(round_)
+        context.health.facts["round"] = round_.number
+        await examiner.examine(round_)
+    await examiner.close()
+
+
+async def rounds(context: Context, done: int, solo_after_s: float) -> AsyncIterator[Round | None]:
+    """Each newest open round that is later than `done`, up to and with the final one.
+
+    None after `solo_after_s` seconds without a new round, again and again until one opens.
+    """
+    waiting_since, cursor = time.monotonic(), "0"
+    while not context.stop.is_set():
+        last = await context.queue.last(ROUNDS)
+        if last is not None and last.message.number > done:
+            context.health.heal("rounds")
+            yield last.message
+            done, waiting_since = last.message.number, time.monotonic()
+        elif last is not None and last.message.final:
+            log.info("the final round is done")
+            return
+        elif time.monotonic() - waiting_since > solo_after_s:
+            context.health.degrade("rounds", "no round has opened for a while; training alone")
+            yield None
+        else:
+            cursor = last.id if last else cursor
+            await context.queue.read(ROUNDS, cursor, limit=1, wait_s=0.5)
+            context.health.beat()

@@ -1,0 +1,73 @@
+"""What a trainer is told (config/trainer.yaml)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+
+from shared.settings import ServiceSettings, Settings
+from shared.tasks import Mix
+
+LossType = Literal["grpo", "dapo", "dr_grpo"]
+
+
+class PolicySettings(Settings):
+    """The model."""
+
+    model: str = Field(min_length=1)
+    device: Literal["auto", "cpu", "cuda"]
+    cpu_only: bool
+    threads: int = Field(ge=0)
+    hf_token: SecretStr | None
+
+
+class GameSettings(Settings):
+    """How answers are sampled."""
+
+    name: Literal["answer"]
+    completions: int = Field(ge=2, le=64)  # G
+    max_new_tokens: int = Field(ge=1, le=32_768)
+    temperature: float = Field(gt=0)
+    top_k: int = Field(ge=0)
+    top_p: float = Field(gt=0, le=1)
+
+
+class LearnerSettings(Settings):
+    """The update."""
+
+    local_groups: int = Field(ge=0)  # I
+    external_groups: int = Field(ge=0)  # J
+    loss: LossType
+    epsilon: float = Field(gt=0, lt=1)
+    epsilon_high: float = Field(gt=0)
+    scale_rewards: bool
+    iterations: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    max_gradient_norm: float = Field(gt=0)
+    micro_groups: int = Field(ge=0)
+
+
+class TrainerSettings(ServiceSettings):
+    """All of a trainer's settings."""
+
+    data: Mix
+    policy: PolicySettings
+    game: GameSettings
+    learner: LearnerSettings
+    seed: int
+    questions: int = Field(ge=1, le=256)
+    max_external_peers: int = Field(ge=1)
+    exchange_patience_s: float = Field(ge=0)
+    checkpoint_every: int = Field(ge=1)
+    judge_url: str | None
+    judge_every: int = Field(ge=1)
+    solo_after_s: float = Field(gt=0)
+
+    @field_validator("judge_url")
+    @classmethod
+    def _is_http(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("a URL that begins with http:// or https:// is expected")
+        return value
