@@ -50,17 +50,20 @@ function compile() {
   return output.contracts;
 }
 
-function artifact(name, { abi, evm }) {
-  const size = evm.deployedBytecode.object.length / 2;
+function runtimeSize({ evm }) {
+  return evm.deployedBytecode.object.length / 2;
+}
+
+function artifact(name, contract) {
+  const size = runtimeSize(contract);
   if (size > MAX_RUNTIME_BYTES) {
     throw new Error(`${name} is ${size} bytes, more than the ${MAX_RUNTIME_BYTES} a chain takes`);
   }
   return {
-    abi,
-    bytecode: `0x${evm.bytecode.object}`,
+    abi: contract.abi,
+    bytecode: `0x${contract.evm.bytecode.object}`,
     compiler: { evmVersion: SETTINGS.evmVersion, optimizer: SETTINGS.optimizer, version: solc.version() },
     contractName: name,
-    deployedBytecode: `0x${evm.deployedBytecode.object}`,
   };
 }
 
@@ -81,9 +84,9 @@ function main() {
   const compiled = compile();
   mkdirSync(OUTPUT, { recursive: true });
   for (const [name, path] of Object.entries(CONTRACTS)) {
-    const built = artifact(name, compiled[path][name]);
-    writeFileSync(join(OUTPUT, `${name}.json`), format(built));
-    console.log(`${name}: ${built.deployedBytecode.length / 2 - 1} bytes of code`);
+    const contract = compiled[path][name];
+    writeFileSync(join(OUTPUT, `${name}.json`), format(artifact(name, contract)));
+    console.log(`${name}: ${runtimeSize(contract)} bytes of code`);
   }
 }
 

@@ -17,6 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from yaml import YAMLError
 
 from shared.errors import SettingsError
 
@@ -70,7 +71,7 @@ def load(name: str, model: type[S], overrides: Sequence[str] = ()) -> S:
         with initialize_config_dir(str(directory), version_base="1.3", job_name=name):
             tree = compose(name, overrides=list(overrides))
         values = OmegaConf.to_container(tree, resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         first = str(error).strip().splitlines()[0].rstrip(".")
         raise SettingsError(f"the settings of {name} cannot be read: {first}", f"see config/{name}.yaml") from error
     try:

@@ -28,9 +28,9 @@ contract SwarmCoordinator is Initializable, UUPSUpgradeable {
     bytes32 public constant STAGE_MANAGER_ROLE = keccak256("STAGE_MANAGER_ROLE");
     /// @notice May edit the list of bootnodes.
     bytes32 public constant BOOTNODE_MANAGER_ROLE = keccak256("BOOTNODE_MANAGER_ROLE");
-    /// @notice Stages in a round.
-    uint256 public constant stageCount = 1;
 
+    /// @notice Stages in a round; 1 unless an owner changed it.
+    uint256 public stageCount;
     /// @notice The round that is on, counted from 0.
     uint256 public currentRound;
     /// @notice The stage of the round that is on, counted from 0.
@@ -50,9 +50,10 @@ contract SwarmCoordinator is Initializable, UUPSUpgradeable {
     Leaderboard.Board private _voters;
 
     mapping(uint256 round => mapping(uint256 stage => mapping(bytes32 peer => bool))) private _rewarded;
-    mapping(uint256 round => mapping(uint256 stage => mapping(address account => bool))) private _accountRewarded;
     mapping(uint256 round => mapping(uint256 stage => mapping(address account => int256))) private _accountReward;
 
+    /// @notice `owner` set the number of stages in a round to `count`.
+    event StageCountSet(address indexed owner, uint256 count);
     /// @notice The swarm entered stage `newStage` of round `roundNumber`.
     event StageAdvanced(uint256 indexed roundNumber, uint256 newStage);
     /// @notice The swarm entered round `newRoundNumber`.
@@ -94,7 +95,7 @@ contract SwarmCoordinator is Initializable, UUPSUpgradeable {
     error InvalidVote();
     /// @notice The round has not begun.
     error InvalidRoundNumber();
-    /// @notice The stage has not begun, or no round has it.
+    /// @notice The stage has not begun, or no round has it; or a round was to have no stage.
     error InvalidStageNumber();
     /// @notice The peer voted in this round already.
     error WinnerAlreadyVoted();
@@ -122,6 +123,7 @@ contract SwarmCoordinator is Initializable, UUPSUpgradeable {
     ///         calls first decides.
     /// @param owner The first owner, stage manager and bootnode manager.
     function initialize(address owner) external initializer {
+        stageCount = 1;
         _grantRole(OWNER_ROLE, owner);
         _grantRole(STAGE_MANAGER_ROLE, owner);
         _grantRole(BOOTNODE_MANAGER_ROLE, owner);
@@ -145,6 +147,14 @@ contract SwarmCoordinator is Initializable, UUPSUpgradeable {
     }
 
     // ---- rounds ----
+
+    /// @notice Sets the number of stages in a round, from the round that is on; owners only.
+    /// @param count At least 1. A stage beyond the new last one is finished first.
+    function setStageCount(uint256 count) external onlyOwner {
+        if (count == 0) revert InvalidStageNumber();
+        stageCount = count;
+        emit StageCountSet(msg.sender, count);
+    }
 
     /// @notice Goes on to the next stage, or from the last stage to the next round; stage managers only.
     /// @return The round and the stage that are on now.
@@ -351,7 +361,6 @@ contract SwarmCoordinator is Initializable, UUPSUpgradeable {
         if (_peers[key].owner != msg.sender) revert InvalidVoterPeerId();
 
         _rewarded[roundNumber][stageNumber][key] = true;
-        _accountRewarded[roundNumber][stageNumber][msg.sender] = true;
         _accountReward[roundNumber][stageNumber][msg.sender] += reward;
         int256 total = _peers[key].reward + reward;
         _peers[key].reward = total;
@@ -409,7 +418,11 @@ contract SwarmCoordinator is Initializable, UUPSUpgradeable {
         view
         returns (bool)
     {
-        return _accountRewarded[roundNumber][stageNumber][account];
+        bytes32[] storage keys = _peersOf[account];
+        for (uint256 i = 0; i < keys.length; ++i) {
+            if (_rewarded[roundNumber][stageNumber][keys[i]]) return true;
+        }
+        return false;
     }
 
     // ---- inside ----

@@ -1,0 +1,117 @@
+"""Finds a port for everything that listens: the one asked for, the one of the last start, or the next free one.
+
+A port that the environment names is used or the start fails; any other may move, and whoever moves says so. The ports of
+a run are kept in its plan, so that a restart finds its peers, its chain and its page where they were.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from services.local.processes import listener_on
+from shared.errors import SwarmError
+
+_TRIES = 200
+
+
+@dataclass(frozen=True)
+class Want:
+    """A listener that needs `count` consecutive ports."""
+
+    name: str
+    default: int
+    variable: str | None = None  # environment variable by which a user fixes it
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Picked:
+    """The ports by name, and a line for each that is not where one would look for it."""
+
+    ports: dict[str, int]
+    notes: list[str]
+
+
+def wants(programs: list[str], peers: int, *, own_redis: bool, own_chain: bool) -> list[Want]:
+    """All that listens in a run; `programs` are those with a health port."""
+    wanted = [
+        Want("identity", 3000, "IDENTITY_PORT"),
+        Want("judge", 8000, "JUDGE_PORT"),
+        Want("p2p", 38331, "P2P_PORT", peers),
+    ]
+    if own_redis:
+        wanted.append(Want("redis", 6379, "REDIS_PORT"))
+    if own_chain:
+        wanted.append(Want("chain", 8545, "CHAIN_PORT"))
+    return wanted + [Want(f"health:{program}", 9400 + index) for index, program in enumerate(programs)]
+
+
+def pick(
+    wanted: list[Want],
+    environ: Mapping[str, str],
+    kept: Mapping[str, int],
+    is_free: Callable[[int], bool] | None = None,
+    who: Callable[[int], str | None] = listener_on,
+) -> Picked:
+    """Choose ports; raises SwarmError where the environment names one that is taken or is no port."""
+    free = is_free or port_is_free
+    picked = Picked({}, [])
+    used: set[int] = set()
+    for want in wanted:
+        start = _pick_one(want, environ, kept.get(want.name), used, free, who, picked.notes)
+        picked.ports[want.name] = start
+        used |= set(range(start, start + want.count))
+    return picked
+
+
+def _pick_one(
+    want: Want,
+    environ: Mapping[str, str],
+    kept: int | None,
+    used: set[int],
+    free: Callable[[int], bool],
+    who: Callable[[int], str | None],
+    notes: list[str],
+) -> int:
+    fixed = _fixed(want, environ)
+    first = fixed or kept or want.default
+    for start in range(first, min(first + _TRIES, 65536 - want.count)):
+        taken = next((port for port in range(start, start + want.count) if port in used or not free(port)), None)
+        if taken is None:
+            if start != first and want.variable:
+                notes.append(f"port {first} for {want.name} is taken{_by(first, who)}, took {start}")
+            return start
+        if fixed:
+            raise SwarmError(
+                f"{want.variable} asks for port {taken}, which is taken{_by(taken, who)}",
+                f"end that program, or set {want.variable} to a free port",
+            )
+    raise SwarmError(f"no free port for {want.name} from {first} on", "end what listens there")
+
+
+def _fixed(want: Want, environ: Mapping[str, str]) -> int | None:
+    text = environ.get(want.variable or "", "").strip()
+    if text in ("", "None"):
+        return None
+    if not text.isdecimal() or not 0 < int(text) <= 65536 - want.count:
+        raise SwarmError(f"{want.variable}={text} is not a port", f"set {want.variable} to a number from 1 to 65535")
+    return int(text)
+
+
+def _by(port: int, who: Callable[[int], str | None]) -> str:
+    name = who(port)
+    return f" by {name}" if name else ""
+
+
+def port_is_free(port: int) -> bool:
+    """True if nobody listens on it, neither on the loopback interface nor on all."""
+    for host in ("127.0.0.1", "0.0.0.0"):  # noqa: S104 - asked, not served
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a closed connection's rest is no listener
+            try:
+                probe.bind((host, port))
+            except OSError:
+                return False
+    return True

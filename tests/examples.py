@@ -1,0 +1,85 @@
+"""One realistic example of every message. `python -m tests.examples` writes them as the golden files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shared.messages import (
+    Completion,
+    Exchanged,
+    Group,
+    Judged,
+    Message,
+    Question,
+    Registration,
+    Reward,
+    Rollouts,
+    Round,
+    Sampled,
+    Settled,
+    Trained,
+    Winners,
+)
+
+ALICE = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N"
+BOB = "QmcZf59bWwK5XFi76CZX8cbJ4BhTzzA3gU1ZjYZcYW3dwt"
+GOLDEN = Path(__file__).parent / "unit" / "golden"
+
+QUESTION = Question(
+    text="Calculate 3 * 7.",
+    answer="21",
+    dataset="basic_arithmetic",
+    metadata={"source_dataset": "basic_arithmetic", "source_index": 4, "difficulty": {"num_terms": [2, 2]}},
+)
+RIGHT = Completion(text="<think> </think> <answer> 21 </answer>", finished=True)
+WRONG = Completion(text="<think> </think> <answer> 24 </answer>", finished=True)
+REWARD = Reward(peer_id=ALICE, round=7, stage=0, points=438)
+
+EXAMPLES: tuple[Message, ...] = (
+    Round(number=7, stage=0, opened_at=1_767_225_600.0, deadline=1_767_225_620.0),
+    QUESTION,
+    RIGHT,
+    Group(question=QUESTION, completions=(RIGHT, WRONG)),
+    Rollouts(peer_id=ALICE, round=7, stage=0, groups=(Group(question=QUESTION, completions=(RIGHT, WRONG)),)),
+    Registration(peer_id=ALICE),
+    REWARD,
+    Winners(peer_id=ALICE, round=7, winners=(BOB,)),
+    Settled(submission=REWARD, outcome="landed", transaction="0x" + "ab" * 32, block=12),
+    Trained(
+        at=1_767_225_610.5,
+        peer_id=ALICE,
+        round=7,
+        stage=0,
+        mean_reward=0.4375,
+        loss=-0.01,
+        gradient_norm=0.8,
+        local_groups=4,
+        external_groups=4,
+        completion_tokens=960,
+        seconds={"generate": 0.2, "exchange": 1.1, "update": 0.3, "checkpoint": 0.05},
+        seen_peers=2,
+    ),
+    Sampled(
+        at=1_767_225_610.5,
+        peer_id=ALICE,
+        round=7,
+        dataset="basic_arithmetic",
+        question=QUESTION.text,
+        answer="21",
+        completion=RIGHT.text,
+        reward=1.0,
+    ),
+    Judged(at=1_767_225_611.0, peer_id=ALICE, round=7, score=1.0),
+    Exchanged(at=1_767_225_612.0, round=7, bytes_sent=81_920, bytes_received=40_960, accepted=2, rejected={"late": 1}),
+)
+
+
+def main() -> None:
+    """Write the golden files."""
+    GOLDEN.mkdir(exist_ok=True)
+    for example in EXAMPLES:
+        (GOLDEN / f"{type(example).__name__}.json").write_text(example.model_dump_json(indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

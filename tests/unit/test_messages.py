@@ -1,0 +1,84 @@
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from shared import messages
+from shared.messages import Message, Reward, Rollouts, Winners
+from shared.streams import ALL, SUBMISSIONS
+from tests.examples import ALICE, EXAMPLES, GOLDEN, REWARD
+
+by_name = pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: type(example).__name__)
+
+
+def test_every_message_has_an_example():
+    every = {c for c in vars(messages).values() if isinstance(c, type) and issubclass(c, Message) and c is not Message}
+    assert every == {type(example) for example in EXAMPLES}
+
+
+@by_name
+def test_the_wire_form_of_a_message_does_not_change_unnoticed(example):
+    golden = (GOLDEN / f"{type(example).__name__}.json").read_text()
+    assert json.loads(golden) == json.loads(example.model_dump_json())
+    assert type(example).model_validate_json(golden) == example
+
+
+@by_name
+def test_a_message_refuses_fields_it_does_not_know(example):
+    with pytest.raises(ValidationError):
+        type(example).model_validate({**example.model_dump(), "surprise": 1})
+
+
+@by_name
+def test_a_message_cannot_be_changed(example):
+    with pytest.raises(ValidationError):
+        setattr(example, next(iter(type(example).model_fields)), None)
+
+
+def test_keys_tell_messages_apart_and_survive_the_wire():
+    keyed = [example for example in EXAMPLES if type(example).key is not Message.key]
+    assert len({(type(example), example.key) for example in keyed}) == len(keyed)
+    assert all(type(e).model_validate_json(e.model_dump_json()).key == e.key for e in keyed)
+    with pytest.raises(AttributeError):
+        _ = messages.Completion(text="", finished=True).key
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"peer_id": "../../etc/passwd"},
+        {"peer_id": ""},
+        {"round": -1},
+        {"round": 2**63},
+        {"points": 10**30},
+        {"points": float("nan")},
+    ],
+)
+def test_a_reward_out_of_bounds_is_refused(change):
+    with pytest.raises(ValidationError):
+        Reward.model_validate({**REWARD.model_dump(), **change})
+
+
+def test_a_vote_is_neither_empty_nor_endless():
+    for winners in ((), (ALICE,) * 65):
+        with pytest.raises(ValidationError):
+            Winners(peer_id=ALICE, round=1, winners=winners)
+
+
+def test_deeply_nested_metadata_is_refused_and_not_a_crash():
+    rollouts = next(e for e in EXAMPLES if isinstance(e, Rollouts)).model_dump()
+    text = json.dumps(rollouts).replace('{"num_terms": [2, 2]}', '{"a":' * 100_000 + "1" + "}" * 100_000)
+    with pytest.raises(ValidationError):
+        Rollouts.model_validate_json(text)
+
+
+def test_every_stream_has_writers_readers_and_a_bound():
+    assert len({stream.name for stream in ALL}) == len(ALL)
+    assert all(stream.writers and stream.readers and stream.bound > 0 for stream in ALL)
+    assert all(len(stream.readers) == 1 for stream in ALL if stream.kind == "work")
+
+
+def test_a_stream_tells_the_kinds_of_a_union_apart():
+    assert SUBMISSIONS.decode(SUBMISSIONS.encode(REWARD)) == REWARD
+    with pytest.raises(ValidationError):
+        SUBMISSIONS.decode('{"kind": "bribe"}')
