@@ -22,14 +22,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from redis.exceptions import RedisError
-
 from shared import logs
 from shared.errors import SettingsError, SwarmError
 from shared.health import Health, serve_http
 from shared.household import ServiceState, put_service_state
 from shared.queue import Queue, Store
-from shared.queue.redis import RedisQueue, RedisStore, connect
+from shared.queue.redis import RedisError, RedisQueue, RedisStore, connect
 from shared.settings import ServiceSettings, load
 
 S = TypeVar("S", bound=ServiceSettings)

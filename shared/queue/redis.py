@@ -14,11 +14,13 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import BusyLoadingError, ConnectionError, ResponseError, TimeoutError
+from redis.exceptions import BusyLoadingError, ConnectionError, RedisError, ResponseError, TimeoutError
 
 from shared.errors import QueueFullError
 from shared.queue.protocol import MAX_ATTEMPTS, Dead, Delivery, Entry
 from shared.streams import Stream
+
+__all__ = ["RedisError", "RedisQueue", "RedisStore", "connect"]
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

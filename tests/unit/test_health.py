@@ -43,6 +43,9 @@ def test_a_degraded_service_is_healthy_and_says_what_is_missing_until_it_heals()
 
 def test_a_taken_port_is_named():
     health = Health("thing", "one", bound_s=60)
-    with serve_http(health, "127.0.0.1", 0) as port:
-        with pytest.raises(SwarmError, match=rf"port {port} .* HTTP_PORT"), serve_http(health, "127.0.0.1", port):
-            pass
+    with (
+        serve_http(health, "127.0.0.1", 0) as port,
+        pytest.raises(SwarmError, match=rf"port {port} .* HTTP_PORT"),
+        serve_http(health, "127.0.0.1", port),
+    ):
+        pass

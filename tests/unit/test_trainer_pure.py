@@ -1,0 +1,114 @@
+"""The trainer's decisions: advantages, mixing, votes, when an exchange is over."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.trainer.advantages import advantages, informative
+from services.trainer.exchange import Want, is_enough
+from services.trainer.mixing import mix, points, winners
+from services.trainer.rollout import Scored
+from shared.messages import Completion
+from shared.tasks import judging_item, seed_of, training_item
+from tests.examples import ALICE, BOB, QUESTION
+
+rewards = st.lists(st.floats(0, 1), min_size=2, max_size=16)
+
+
+def group(author: str, *earned: float) -> Scored:
+    completions = tuple(Completion(text=str(k), finished=True) for k in range(len(earned)))
+    return Scored(author, QUESTION, completions, tuple(earned))
+
+
+def groups(author: str, good: int, flat: int = 0) -> list[Scored]:
+    return [group(author, 0.0, (k + 1) / 100) for k in range(good)] + [group(author, 1.0, 1.0)] * flat
+
+
+@given(rewards, st.booleans())
+def test_advantages_sum_to_zero_and_keep_the_order(earned, scale):
+    values = advantages(earned, scale=scale)
+    assert sum(values) == pytest.approx(0, abs=1e-6 if not scale else 1e-3)
+    assert sorted(range(len(earned)), key=lambda k: (earned[k], k)) == sorted(
+        range(len(earned)), key=lambda k: (values[k], earned[k], k)
+    )
+
+
+def test_advantages_are_the_published_formula():
+    assert advantages([1, 0, 0, 0], scale=False) == [0.75, -0.25, -0.25, -0.25]
+    assert advantages([1, 0, 0, 0], scale=True) == pytest.approx([0.75 / 0.5001, *[-0.25 / 0.5001] * 3])
+    assert advantages([0.5], scale=True) == [0.0]
+
+
+def test_a_group_of_equal_rewards_teaches_nothing():
+    assert not informative([0.3, 0.3, 0.3])
+    assert informative([0.3, 0.3, 0.31])
+
+
+def test_a_batch_is_i_own_groups_and_j_of_others():
+    batch = mix(groups(ALICE, 8), groups(BOB, 8), 4, 4, Random(0))
+    assert [g.author for g in batch] == [ALICE] * 4 + [BOB] * 4
+
+
+def test_flat_groups_are_left_out():
+    batch = mix(groups(ALICE, 1, flat=7), groups(BOB, 2, flat=6), 4, 4, Random(0))
+    assert [g.author for g in batch] == [ALICE, BOB, BOB]
+    assert mix(groups(ALICE, 0, flat=8), [], 4, 4, Random(0)) == []
+
+
+def test_where_one_side_has_too_few_the_other_fills_up():
+    assert [g.author for g in mix(groups(ALICE, 8), [], 4, 4, Random(0))] == [ALICE] * 8
+    assert [g.author for g in mix(groups(ALICE, 1), groups(BOB, 9), 4, 4, Random(0))] == [ALICE] + [BOB] * 7
+
+
+@given(st.integers(0, 12), st.integers(0, 12), st.integers(0, 8), st.integers(0, 8), st.integers(0, 99))
+def test_a_batch_never_exceeds_its_size_and_repeats_nothing(ours, theirs, i, j, seed):
+    batch = mix(groups(ALICE, ours), groups(BOB, theirs), i, j, Random(seed))
+    assert len(batch) == min(i + j, ours + theirs)
+    assert len({(g.author, g.rewards) for g in batch}) == len(batch)
+
+
+def test_external_groups_are_drawn_uniformly():
+    counts = dict.fromkeys(range(1, 5), 0)
+    for seed in range(2000):
+        (one,) = mix([], groups(BOB, 4), 0, 1, Random(seed))
+        counts[round(one.rewards[1] * 100)] += 1
+    assert all(400 < count < 600 for count in counts.values())
+
+
+def test_the_vote_goes_to_the_best_mean_and_a_tie_to_the_lowest_id():
+    assert winners([group(ALICE, 0.0, 1.0), group(BOB, 1.0, 1.0), group(BOB, 0.0, 0.2)]) == (BOB,)
+    assert winners([group(BOB, 0.5), group(ALICE, 0.5)]) == (min(ALICE, BOB),)
+    assert winners([]) == ()
+
+
+def test_points_are_thousandths():
+    assert [points(value) for value in (0, 0.2196, 1, -0.5)] == [0, 220, 1000, -500]
+
+
+WANT = Want(groups=4, peers=64, patience_s=2.0)
+
+
+@pytest.mark.parametrize(
+    ("informative", "heard", "expected", "waited_s", "over"),
+    [
+        (4, {"a", "b"}, {"a", "b"}, 0.0, True),  # all came, enough to learn from
+        (3, {"a", "b"}, {"a", "b"}, 0.0, False),  # somebody new may still bring some
+        (3, {"a", "b"}, {"a", "b"}, 2.1, True),  # nobody came who was not expected
+        (9, {"a"}, {"a", "b"}, 1.9, False),  # b may still come
+        (9, {"a"}, {"a", "b"}, 2.1, True),  # enough without b
+        (3, {"a"}, {"a", "b"}, 99.0, False),  # wait for b, up to the deadline
+        (0, set(), set(), 1.9, False),  # somebody may turn up
+        (0, set(), set(), 2.1, True),  # alone
+    ],
+)
+def test_when_an_exchange_is_over(informative, heard, expected, waited_s, over):
+    assert is_enough(WANT, informative=informative, heard=heard, expected=expected, waited_s=waited_s) is over
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.text(), st.text())
+def test_no_question_is_ever_both_for_training_and_for_judging(a, b, one, other):
+    # reasoning-gym makes an item from seed + index; seeds are even.
+    assert seed_of(one) % 2 == 0 and 0 <= seed_of(one) < 2**31
+    assert seed_of(one) + training_item(a) != seed_of(other) + judging_item(b)
