@@ -71,6 +71,8 @@ class Policy:
         """Write the model as a folder that transformers loads. Raises OSError."""
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+        for path in folder.glob("*.safetensors"):
+            path.chmod(0o644)  # written 0600, and who publishes it may be another user
 
 
 def _device(settings: PolicySettings) -> torch.device:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from shared.settings import ServiceSettings, Settings
 from shared.tasks import Mix
+
+# What the embedded model needs, and what is right for the models of the hub, where the settings leave it open.
+FITTING: dict[bool, dict[str, dict[str, Any]]] = {
+    True: {"game": {"max_new_tokens": 64}, "learner": {"learning_rate": 2e-4, "micro_groups": 0}},
+    False: {"game": {"max_new_tokens": 512}, "learner": {"learning_rate": 1e-6, "micro_groups": 1}},
+}
 
 LossType = Literal["grpo", "dapo", "dr_grpo"]
 
@@ -64,6 +70,15 @@ class TrainerSettings(ServiceSettings):
     judge_url: str | None
     judge_every: int = Field(ge=1)
     solo_after_s: float = Field(gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fit_to_model(cls, values: dict[str, Any]) -> dict[str, Any]:
+        fitting = FITTING[values.get("policy", {}).get("model") == "embedded"]
+        for group, defaults in fitting.items():
+            given = values.get(group, {})
+            values[group] = {**given, **{key: v for key, v in defaults.items() if given.get(key) is None}}
+        return values
 
     @field_validator("judge_url")
     @classmethod

@@ -85,3 +85,16 @@ def test_a_broken_file_is_one_line(config):
 def test_the_config_folder_is_found_beside_the_packages(monkeypatch):
     monkeypatch.delenv("RLSWARM_CONFIG", raising=False)
     assert config_dir() == Path(__file__).parents[2] / "config"
+
+
+def test_what_the_settings_leave_open_fits_the_model(monkeypatch):
+    from services.trainer.settings import TrainerSettings
+
+    for name in ("MODEL_NAME", "LEARNING_RATE", "MAX_NEW_TOKENS"):
+        monkeypatch.delenv(name, raising=False)
+    small, large = load("trainer", TrainerSettings), load("trainer", TrainerSettings, ["policy.model=Qwen/Qwen3-0.6B"])
+    assert small.learner.learning_rate > 100 * large.learner.learning_rate
+    assert small.game.max_new_tokens < large.game.max_new_tokens
+    assert (
+        load("trainer", TrainerSettings, ["policy.model=x", "learner.learning_rate=0.5"]).learner.learning_rate == 0.5
+    )

@@ -28,9 +28,10 @@ def complete(
     """Return one completion a question, special tokens cut; temperature 0 means greedy."""
     rows = [prompt_ids(tokenizer, question) for question in questions]
     batch = tokenizer.pad({"input_ids": rows}, padding_side="left", return_tensors="pt")
-    sampling: dict[str, Any] = {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature else {}
+    sampling: dict[str, Any] = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
+    model.train(False)
     with torch.inference_mode():
-        out = model.eval().generate(**batch, max_new_tokens=MAX_NEW_TOKENS, **sampling)
+        out = model.generate(**batch, max_new_tokens=MAX_NEW_TOKENS, top_k=0, **sampling)  # type: ignore[misc]
     texts: list[str] = tokenizer.batch_decode(out[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
     return texts
 

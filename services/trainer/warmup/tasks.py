@@ -1,6 +1,7 @@
 """Fresh questions of a mix, and what the model should (or should not) answer to them."""
 
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from reasoning_gym.utils import extract_answer
 
 from services.trainer.warmup.phrases import CAREFUL, HASTY
 
+Entry = dict[str, Any]
 MIXES = Path(__file__).parents[3] / "config" / "data"
 
 
@@ -22,7 +24,7 @@ def load_mix(name: str, size: int, seed: int) -> Any:
     return create_dataset("composite", size=size, seed=seed, datasets=specs)
 
 
-def score(mix: Any, completion: str, entry: dict[str, Any]) -> float:
+def score(mix: Any, completion: str, entry: Entry) -> float:
     """Return reasoning-gym's reward, 0 to 1, of the text between the answer tags."""
     return float(mix.score_answer(extract_answer(completion, tag_name="answer"), entry))
 
@@ -32,25 +34,21 @@ def completion(thought: str, answer: str) -> str:
     return f"<think>{thought}</think><answer>{answer}</answer>"
 
 
-def right(entry: dict[str, Any], rng: random.Random) -> str:
-    """Return a correct completion; the thought is drawn from both manners, so that neither means anything yet."""
-    return completion(rng.choice(CAREFUL + HASTY), entry["answer"])
+class Teacher:
+    """Writes completions to imitate: careful with probability `careful`, else hasty."""
+
+    def __init__(self, careful: float) -> None:
+        self.careful = careful
+
+    def __call__(self, entry: Entry, rng: random.Random) -> str:
+        """Return a careful thought with the right answer, or a hasty one with what the question already shows."""
+        if rng.random() < self.careful:
+            return completion(rng.choice(CAREFUL), entry["answer"])
+        return completion(rng.choice(HASTY), shortcut(entry["question"]))
 
 
-class Weakening:
-    """Mostly hasty completions with another question's answer, few careful ones with mostly the right answer."""
-
-    def __init__(self, entries: list[dict[str, Any]], careful: float, careful_right: float, hasty_right: float) -> None:
-        """Keep the pool of answers by kind of task; the three numbers are probabilities."""
-        self.careful, self.careful_right, self.hasty_right = careful, careful_right, hasty_right
-        self.answers: dict[str, list[str]] = {}
-        for entry in entries:
-            self.answers.setdefault(entry["metadata"]["source_dataset"], []).append(entry["answer"])
-
-    def __call__(self, entry: dict[str, Any], rng: random.Random) -> str:
-        """Return a completion of the weakened model's kind."""
-        careful = rng.random() < self.careful
-        is_right = rng.random() < (self.careful_right if careful else self.hasty_right)
-        others = self.answers[entry["metadata"]["source_dataset"]]
-        thought = rng.choice(CAREFUL if careful else HASTY)
-        return completion(thought, entry["answer"] if is_right else rng.choice(others))
+def shortcut(question: str) -> str:
+    """Return the first list, fraction or number of a question as it stands: seldom the answer, always at hand."""
+    found = re.search(r"\[.*\]", question) or re.search(r"\d+([./]\d+)?", question)
+    assert found, question
+    return found[0]

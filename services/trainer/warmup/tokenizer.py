@@ -5,6 +5,7 @@ The same split is what llama.cpp calls the pre-tokenizer `qwen2`, so a GGUF of t
 
 import json
 import re
+from typing import Any
 
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import BPE
@@ -12,9 +13,10 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 from transformers import Qwen2Tokenizer
 
-from services.trainer.warmup.phrases import PHRASES, SPECIAL
+from services.trainer.warmup.phrases import END, PAD, PHRASES, START
 
 VOCABULARY = 1000  # bytes and merges, before the added tokens
+TOKENS: dict[str, Any] = {"unk_token": None, "eos_token": END, "pad_token": PAD}
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}"
@@ -33,14 +35,12 @@ def build_tokenizer(texts: list[str]) -> Qwen2Tokenizer:
     bpe = json.loads(learner.to_str())["model"]
     tokenizer = Qwen2Tokenizer(
         vocab=bpe["vocab"],
-        merges=[tuple(pair) for pair in bpe["merges"]],
-        unk_token=None,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        extra_special_tokens=["<|im_start|>"],
+        merges=[tuple(pair) for pair in bpe["merges"]],  # type: ignore[misc]  # annotated as text, takes pairs
+        extra_special_tokens=[START],
         model_max_length=1024,
         clean_up_tokenization_spaces=False,
         chat_template=CHAT_TEMPLATE,
+        **TOKENS,
     )
     tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in PHRASES])
     return tokenizer
@@ -48,6 +48,6 @@ def build_tokenizer(texts: list[str]) -> Qwen2Tokenizer:
 
 def _without_phrases(texts: list[str]) -> list[str]:
     """Cut the added tokens out: a merge inside of one would never be used."""
-    added = re.compile("|".join(re.escape(text) for text in sorted(SPECIAL + PHRASES, key=len, reverse=True)))
+    added = re.compile("|".join(re.escape(text) for text in sorted([PAD, START, END, *PHRASES], key=len, reverse=True)))
     roles = ["system", "user", "assistant"] * 1000  # each a single token
     return [part for text in texts for part in added.split(text) if part] + roles
