@@ -126,7 +126,7 @@ def graded(groups):
     return [Scored(g.author, g.question, g.completions, tuple(k % 2 for k in range(8)), g.tokens) for g in groups]
 
 
-def test_an_update_makes_good_answers_likelier_and_bad_ones_less_likely():
+def test_an_update_moves_likelihood_from_bad_answers_to_good_ones():
     policy = Policy(SETTINGS.policy)
     learner = learner_of(policy, learning_rate=1e-3)
     good, bad = Completion(text="<answer> 21 </answer>", finished=True), Completion(text="<answer> 4", finished=False)
@@ -136,7 +136,8 @@ def test_an_update_makes_good_answers_likelier_and_bad_ones_less_likely():
     for _ in range(3):
         update = learner.update([group])
     after = likelihood(learner, batch)
-    assert after[0] > before[0] and after[1] < before[1]
+    gained = after - before
+    assert gained[0] > 0 and gained[0] > gained[1]
     assert update.gradient_norm > 0
 
 
