@@ -123,8 +123,11 @@ class RedisQueue:
     ) -> list[Entry[T]]:
         """See `Queue.read`."""
         block = int(wait_s * 1000) or None
-        answer = await self._redis.xread({stream.name: after}, count=limit, block=block)
-        return _entries(stream, _rows(answer))
+        while rows := _rows(await self._redis.xread({stream.name: after}, count=limit, block=block)):
+            if good := _entries(stream, rows):
+                return good
+            after = rows[-1][0]  # nothing but rubbish so far
+        return []
 
     async def last(self, stream: Stream[T]) -> Entry[T] | None:
         """See `Queue.last`."""

@@ -168,6 +168,18 @@ async def test_rubbish_in_a_broadcast_is_passed_over(side):
     assert [entry.message.number for entry in await side.queue.read(ROUNDS)] == [5]
 
 
+async def test_a_reader_behind_rubbish_waits_like_any_other_and_is_never_stuck(side):
+    await side.queue.publish(ROUNDS, opened(0))
+    cursor = (await side.queue.last(ROUNDS)).id
+    for _ in range(5):
+        await side.write(ROUNDS, "rubbish")
+    start = asyncio.get_running_loop().time()
+    assert await side.queue.read(ROUNDS, cursor, limit=2, wait_s=0.2) == []
+    assert asyncio.get_running_loop().time() - start > 0.15
+    await side.queue.publish(ROUNDS, opened(1))
+    assert [entry.message.number for entry in await side.queue.read(ROUNDS, cursor, limit=2)] == [1]
+
+
 async def test_an_empty_stream_has_no_last_entry(side):
     assert await side.queue.last(ROUNDS) is None
     assert await side.queue.read(ROUNDS, wait_s=0.02) == []

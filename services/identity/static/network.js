@@ -1,0 +1,21 @@
+// What came from other peers, and what was turned away.
+
+import { byId, describe, el, fill } from "./dom.js";
+import { bytes, count, plural } from "./format.js";
+
+export function showNetwork(network) {
+  const any = network.rounds > 0;
+  byId("network").hidden = !any;
+  byId("network-empty").hidden = any;
+  byId("network-rounds").textContent = any ? `in ${plural(network.rounds, "round")}` : "";
+  if (!any) return;
+  const rejected = Object.entries(network.rejected);
+  describe(byId("network"), [
+    ["Rollouts accepted", count(network.accepted)],
+    ["Rejected", count(rejected.reduce((sum, [, number]) => sum + number, 0))],
+    ["Received", bytes(network.bytes_received)],
+    ["Sent", bytes(network.bytes_sent)],
+  ]);
+  fill(byId("rejected"), rejected, ([reason]) => reason, ([reason, number]) =>
+    el("li", {}, reason.replaceAll("_", " "), el("b", {}, count(number))));
+}

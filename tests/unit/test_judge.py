@@ -1,0 +1,135 @@
+"""The judge's decisions: which question, what an answer is worth, what a request may hold."""
+
+import subprocess
+import sys
+
+import pytest
+from fastapi.testclient import TestClient
+
+from services.judge.app import build_app
+from services.judge.bank import SIZE, Bank, item_of
+from services.judge.limits import MAX_BODY
+from services.judge.sessions import Session, Sessions
+from services.judge.settings import JudgeSettings
+from shared.errors import SettingsError
+from shared.queue.memory import MemoryStore
+from shared.settings import load
+from shared.tasks import Mix, TaskSet, training_item
+
+ASK = {"user_id": "QmPeer", "round_number": 3, "model_name": "tiny"}
+ANSWER = {"session_id": "x", "round_number": 3, "user_answer": "1"}
+
+
+@pytest.fixture(scope="module", params=["easy", "six", "nine"])
+def bank(request):
+    return Bank(load("judge", JudgeSettings, [f"data={request.param}"]).data)
+
+
+@pytest.fixture(scope="module")
+def client():
+    small = Bank(Mix(name="lcm", datasets=(TaskSet(name="lcm", weight=1),)))
+    return TestClient(build_app(small, Sessions(MemoryStore(), "lcm", ttl_s=60, bound=5)))
+
+
+def right_answer(bank, number):
+    return bank._entry(item_of(number))["answer"]
+
+
+def test_no_round_is_asked_an_item_that_trainers_use():
+    trained = {training_item(number) for number in range(2_000)}
+    assert trained.isdisjoint(item_of(number) for number in range(2_000))
+    assert 0 <= item_of(2**63 - 1) < SIZE
+
+
+def test_two_banks_of_a_mix_ask_the_same_question_in_the_same_round(bank):
+    rounds = [*range(20), 2**63 - 1]
+    twin = Bank(load("judge", JudgeSettings, [f"data={bank.name}"]).data)
+    asked = [bank.question(number) for number in rounds]
+    assert asked == [twin.question(number) for number in reversed(rounds)][::-1]
+    assert len(set(asked)) > 10
+
+
+def test_the_right_answer_is_worth_one_with_and_without_tags(bank):
+    number = next(n for n in range(50) if right_answer(bank, n) is not None)
+    right = right_answer(bank, number)
+    assert bank.score(number, right) == 1
+    assert bank.score(number, f"I think <answer>0</answer>, no: <answer> {right} </answer>") == 1
+
+
+@pytest.mark.parametrize("hostile", ["", "\0", "<answer></answer>", "nan", "1" * 20_000, "[" * 20_000, "((((1" * 900])
+def test_hostile_text_is_worth_little_and_breaks_nothing(bank, hostile):
+    assert all(0 <= bank.score(number, hostile) < 1 for number in range(20))
+
+
+def test_a_mix_with_an_unknown_generator_is_a_settings_error_that_names_the_file():
+    with pytest.raises(SettingsError, match=r"config/data/wrong\.yaml"):
+        Bank(Mix(name="wrong", datasets=(TaskSet(name="no_such_generator", weight=1),)))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"user_id": ""},
+        {"user_id": "x" * 129},
+        {"round_number": -1},
+        {"round_number": 2**63},
+        {"round_number": "soon"},
+        {"model_name": "x" * 257},
+        {"model_name": None},
+    ],
+)
+def test_a_question_request_out_of_bounds_is_422(client, wrong):
+    assert client.post("/request-question/", json=ASK | wrong).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"session_id": "../x"}, {"session_id": "x" * 65}, {"round_number": -1}, {"user_answer": "x" * 20_001}]
+)
+def test_an_answer_out_of_bounds_is_422(client, wrong):
+    assert client.post("/submit-answer/", json=ANSWER | wrong).status_code == 422
+
+
+@pytest.mark.parametrize("value", ["NaN", '"\\ud800"', "1e999", "9" * 5_000])
+def test_what_json_can_hold_but_text_cannot_is_refused_and_no_crash(client, value):
+    body = f'{{"session_id": "x", "round_number": 3, "user_answer": {value}}}'
+    answer = client.post("/submit-answer/", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code in (400, 422)  # 400: a number that Python itself refuses to read
+
+
+def test_a_body_above_the_bound_is_413_announced_or_not(client):
+    large = b" " * (MAX_BODY + 1)
+    assert client.post("/submit-answer/", content=large).status_code == 413
+    assert client.post("/submit-answer/", content=iter([large[:MAX_BODY], large[:9]])).status_code == 413
+
+
+def test_no_game_is_on(client):
+    clue = client.get("/current_clue/").json()
+    assert clue["game_id"] == clue["clue_id"] == clue["rounds_remaining"] == -1
+
+
+def test_at_the_bound_of_open_sessions_the_judge_says_when_to_come_back(client):
+    codes = [client.post("/request-question/", json=ASK).status_code for _ in range(6)]
+    assert codes == [200] * 5 + [503]
+    assert client.post("/request-question/", json=ASK).headers["retry-after"]
+
+
+async def test_room_comes_back_when_sessions_expire():
+    sessions = Sessions(MemoryStore(), "easy", ttl_s=60, bound=1)
+    await sessions.open(Session(user_id="a", model_name="m", round_number=1), now=100.0)
+    assert sessions.full(159.0)
+    assert not sessions.full(160.0)
+
+
+async def test_another_banks_session_is_unknown():
+    store = MemoryStore()
+    session_id = await Sessions(store, "easy", ttl_s=60, bound=9).open(
+        Session(user_id="a", model_name="m", round_number=1), now=0.0
+    )
+    assert await Sessions(store, "six", ttl_s=60, bound=9).close(session_id, 1) is None
+    assert await Sessions(store, "easy", ttl_s=60, bound=9).close(session_id, 1) is not None
+
+
+def test_the_judge_imports_no_torch():
+    code = "import services.judge.service, sys; print(*{'torch', 'web3', 'hivemind'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True)
+    assert done.stdout.strip() == ""
