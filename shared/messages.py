@@ -7,9 +7,10 @@ is delivered twice has the same key, and its reader acts on it once. One example
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator
 
 MAX_TEXT = 20_000  # characters of a question or a completion
 MAX_GROUPS = 256  # question groups in one peer's rollouts of a round
@@ -20,6 +21,9 @@ PeerId = Annotated[str, StringConstraints(pattern=r"^[1-9A-HJ-NP-Za-km-z]{20,128
 """libp2p peer id in base58: `Qm...` for RSA keys, `12D3Koo...` for Ed25519."""
 
 RoundNumber = Annotated[int, Field(ge=0, lt=2**63)]
+Phase = Literal["generate", "exchange", "update", "checkpoint"]
+"""The parts of a trainer's round."""
+
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
 
 
@@ -56,6 +60,12 @@ class Question(Message):
     answer: str | None = Field(default=None, max_length=MAX_TEXT)  # None where only the scorer knows (logic puzzles)
     dataset: str = Field(max_length=64)  # the reasoning-gym generator, which is also the scorer
     metadata: dict[str, JsonValue] = {}  # what that scorer needs beside the answer
+
+    @field_validator("metadata")
+    @classmethod
+    def _is_finite(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        json.dumps(value, allow_nan=False)  # `allow_inf_nan` does not reach into JsonValue; raises ValueError
+        return value
 
 
 class Completion(Message):
@@ -159,7 +169,7 @@ class Trained(Message):
     local_groups: int  # question groups of the batch sampled here
     external_groups: int  # question groups of the batch sampled by peers
     completion_tokens: int  # sampled here in this round
-    seconds: dict[Literal["generate", "exchange", "update", "checkpoint"], float]
+    seconds: dict[Phase, float]
     seen_peers: int  # peers whose rollouts of this round arrived in time
 
     @property

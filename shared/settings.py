@@ -85,12 +85,12 @@ def _explain(name: str, tree: DictConfig, error: ValidationError) -> SettingsErr
     first = error.errors(include_url=False)[0]
     path = ".".join(str(part) for part in first["loc"])
     variables = _variables(OmegaConf.to_container(tree, resolve=False))
-    variable = variables.get(path)
+    variable = variables.get(path) or variables.get(str(first["loc"][0]) if first["loc"] else "")
     given = "" if first["type"] in ("missing", "extra_forbidden") else f" (given: {first['input']!r})"
     if first["type"] == "extra_forbidden":
         return SettingsError(f"{name}: there is no setting {path}", f"remove it; config/{name}.yaml lists them all")
     where = f"set {variable} in the environment" if variable else f"set {path} in config/{name}.yaml"
-    return SettingsError(f"{name}: {path}{given}: {first['msg'].lower()}", where)
+    return SettingsError(f"{name}: {path}{given}: {first['msg'][:1].lower()}{first['msg'][1:]}", where)
 
 
 def _variables(tree: Any, path: str = "") -> dict[str, str]:

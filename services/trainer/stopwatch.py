@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 from services.trainer.metrics import PHASE
-
-Phase = Literal["generate", "exchange", "update", "checkpoint"]
+from shared.messages import Phase
 
 
 class Stopwatch:

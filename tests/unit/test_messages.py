@@ -72,6 +72,12 @@ def test_deeply_nested_metadata_is_refused_and_not_a_crash():
         Rollouts.model_validate_json(text)
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_numbers_that_are_none_are_refused_in_metadata_too(number):
+    with pytest.raises(ValidationError):
+        messages.Question.model_validate_json(f'{{"text": "", "dataset": "x", "metadata": {{"a": [{number}]}}}}')
+
+
 def test_every_stream_has_writers_readers_and_a_bound():
     assert len({stream.name for stream in ALL}) == len(ALL)
     assert all(stream.writers and stream.readers and stream.bound > 0 for stream in ALL)

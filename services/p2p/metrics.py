@@ -1,0 +1,22 @@
+"""Metrics of the peer-to-peer service."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+HOSTED = Gauge("swarm_p2p_hosted_peers", "Peers hosted by this household")
+CONNECTED = Gauge("swarm_p2p_connected_peers", "Peers of other households in the routing tables")
+QUARANTINED = Gauge("swarm_p2p_quarantined_peers", "Peers left alone because they failed too often lately")
+ANNOUNCED = Counter("swarm_p2p_announcements_total", "Announcements written into the DHT, repetitions included")
+ACCEPTED = Counter("swarm_p2p_rollouts_accepted_total", "Peers' rollouts that passed validation")
+REJECTED = Counter("swarm_p2p_rejections_total", "Peers' records and bodies that were dropped", ["reason"])
+STALE = Counter("swarm_p2p_local_rollouts_stale_total", "Local rollouts that came when their round was over")
+SENT = Counter("swarm_p2p_body_sent_bytes_total", "Bodies served to peers")
+RECEIVED = Counter("swarm_p2p_body_received_bytes_total", "Bodies fetched from peers")
+REFUSED = Counter(
+    "swarm_p2p_body_requests_refused_total", "Requests for bodies that are not here or were asked too often"
+)
+RESTARTS = Counter("swarm_p2p_daemon_restarts_total", "Daemons (p2pd) that died and were started again")
+ANNOUNCE_SECONDS = Histogram("swarm_p2p_announce_duration_seconds", "Time to write one announcement into the DHT")
+POLL_SECONDS = Histogram("swarm_p2p_poll_duration_seconds", "Time to read a round's announcements from the DHT")
+FETCH_SECONDS = Histogram("swarm_p2p_fetch_duration_seconds", "Time to fetch one body from a peer")

@@ -1,0 +1,235 @@
+"""One hosted peer in the DHT: hivemind's node, in the service's own loop, on a p2pd of its own.
+
+The only file that imports hivemind (and with it torch, 280 MB): imported after the settings are known to be good.
+
+    store  a local copy, and copies at the nodes nearest to the key     (DHT, about 1 KB)
+    read   asks the nodes near the key, merges what they hold           (DHT)
+    fetch  own p2pd --> author's p2pd --> its `answer`                  (libp2p, up to the body limit)
+
+hivemind as it comes believes what it is told and may wait for ever. So: never its forked DHT, a limit on every call,
+its caches off (they leak), its `get` replaced by `Node.read` (one odd record hangs it), and every record of every
+holder goes through the gate, one by one, where hivemind would drop a holder's whole answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import msgpack  # type: ignore[import-untyped]
+from google.protobuf.wrappers_pb2 import BytesValue  # type: ignore[import-untyped]
+from hivemind.dht import DHTNode
+from hivemind.dht.routing import DHTID
+from hivemind.dht.storage import DictionaryDHTValue
+from hivemind.dht.traverse import traverse_dht
+from hivemind.dht.validation import DHTRecord, RecordValidatorBase
+from hivemind.p2p import P2P, PeerID
+from hivemind.p2p.p2p_daemon_bindings.control import P2PDaemonError, P2PHandlerError
+from hivemind.utils.logging import use_hivemind_log_handler
+from hivemind.utils.multiaddr import Multiaddr
+
+from services.p2p.daemon import Daemon, Pids
+from services.p2p.gate import Gate
+from services.p2p.identities import Identity
+from services.p2p.protocol import NetworkError
+
+use_hivemind_log_handler("nowhere")  # its lines go our way; by itself it prints in colour past our log
+logging.getLogger("hivemind").setLevel(logging.ERROR)
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Answer = Callable[[str, str], bytes | None]  # (sha256, who asks) -> body
+BODY = "rlswarm.body.v1"  # name of the libp2p call: sha256 -> body
+BEAM = 32  # nodes near the key that are asked
+CALL_S = 5.0  # longest wait for our own p2pd or for one peer
+STORE_S = 10.0
+FAILURES = (P2PDaemonError, P2PHandlerError, OSError, TimeoutError, asyncio.IncompleteReadError, ValueError)
+
+
+async def _limited(call: Awaitable[T], seconds: float = 0.0) -> T:
+    """The answer of a hivemind call; NetworkError if there is none in time."""
+    try:
+        return await asyncio.wait_for(call, seconds or CALL_S)
+    except FAILURES as error:
+        raise NetworkError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+
+
+def _unpacked(packed: object) -> object:
+    """The msgpack object in these bytes; None if it is not exactly one plain object."""
+    try:
+        return msgpack.unpackb(packed) if isinstance(packed, bytes) else None
+    except (msgpack.UnpackException, ValueError, TypeError):
+        return None
+
+
+class _Validator(RecordValidatorBase):  # type: ignore[misc]  # hivemind has no types
+    """Asked by hivemind for each record that is to be stored here."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    def validate(self, record: DHTRecord) -> bool:
+        return self._gate.admit(record.key, _unpacked(record.subkey), _unpacked(record.value), record.expiration_time)
+
+    def sift(self, key: bytes, dictionary: object) -> bool:
+        """Drop the bad records of a whole dictionary, keep the good ones."""
+        if not isinstance(dictionary, DictionaryDHTValue):
+            return False
+        with dictionary.freeze():
+            for subkey, (value, expiration) in list(dictionary.items()):
+                if not self._gate.admit(key, subkey, _unpacked(value), expiration):
+                    del dictionary[subkey]
+        dictionary.maxsize = float("inf")  # the sender's word; it would decide what else we may keep
+        dictionary.latest_expiration_time = max((item.expiration_time for item in dictionary.data.values()), default=0)
+        return bool(dictionary.data)
+
+
+class Node:
+    """One hosted peer in the DHT, from `start` until its p2pd ends: a new one then takes its place."""
+
+    def __init__(self, identity: Identity, daemon: Daemon, p2p: Any, dht: Any, answer: Answer) -> None:
+        self.identity, self.daemon = identity, daemon
+        self._p2p, self._dht, self._answer = p2p, dht, answer
+
+    @classmethod
+    async def start(
+        cls, identity: Identity, listen: str, announce: str | None, gate: Gate, pids: Pids, answer: Answer
+    ) -> Node:
+        """Bring a peer up, alone; `listen` and `announce` are multiaddresses. Raises NetworkError."""
+        daemon = await Daemon.start(identity, listen, announce, pids)
+        try:
+            p2p = await _limited(P2P.replicate(Multiaddr(daemon.control)))
+            node = cls(identity, daemon, p2p, await _limited(_dht_node(p2p, identity, gate)), answer)
+            await _limited(p2p.add_protobuf_handler(BODY, node._serve, BytesValue))
+        except BaseException:  # cancelled too: nobody else knows of this process yet
+            await daemon.stop(at_once=True)
+            raise
+        return node
+
+    @property
+    def alive(self) -> bool:
+        """Whether its p2pd runs."""
+        return self.daemon.alive
+
+    async def stop(self, *, at_once: bool = False) -> None:
+        """Leave the swarm. hivemind's own shutdown of the node would wait for ever for a dead p2pd."""
+        self._dht.is_alive = False
+        with contextlib.suppress(NetworkError):
+            await _limited(self._p2p.shutdown())
+        await self.daemon.stop(at_once=at_once)
+
+    async def _serve(self, request: BytesValue, context: Any) -> BytesValue:
+        body = self._answer(request.value.hex(), context.remote_id.to_base58())
+        if body is None:
+            raise LookupError("not to be had here")
+        return BytesValue(value=body)
+
+    async def responds(self) -> bool:
+        """Whether the p2pd answers."""
+        try:
+            return bool(await self.addresses())
+        except NetworkError:
+            return False
+
+    def neighbours(self) -> set[str]:
+        """Peer ids in the routing table."""
+        return {peer.to_base58() for peer in self._dht.protocol.routing_table.peer_id_to_uid}
+
+    async def addresses(self) -> list[str]:
+        """Multiaddresses under which this peer can be met."""
+        return [str(address) for address in await _limited(self._p2p.get_visible_maddrs(latest=True))]
+
+    async def connections(self) -> dict[str, list[str]]:
+        """Peer id -> multiaddresses of those it is connected with."""
+        found = await _limited(self._p2p.list_peers())
+        return {
+            peer.peer_id.to_base58(): [f"{address}/p2p/{peer.peer_id.to_base58()}" for address in peer.addrs]
+            for peer in found
+        }
+
+    async def meet(self, address: str) -> None:
+        """Get to know the peer at this address. Raises NetworkError."""
+        where, _, who = address.rpartition("/p2p/")
+        try:
+            peer, place_of_peer = PeerID.from_base58(who), Multiaddr(where)
+        except FAILURES as error:
+            raise NetworkError(f"{address} is no address") from error
+        await _limited(self._p2p._client.connect(peer, [place_of_peer]))
+        if await _limited(self._dht.protocol.call_ping(peer)) is None:
+            raise NetworkError("connected, but it is not in the DHT")
+
+    async def look_around(self) -> None:
+        """Find the nodes near our own place, and ask a few neighbours whether they still live."""
+        if neighbours := list(self._dht.protocol.routing_table.peer_id_to_uid):
+            asked = random.sample(neighbours, min(3, len(neighbours)))
+            await asyncio.gather(*(_limited(self._dht.protocol.call_ping(peer)) for peer in asked))
+        await _limited(self._dht.find_nearest_nodes([self._dht.node_id]))
+
+    async def store(self, key: str, value: bytes, expiration: float) -> None:
+        """Keep a copy here, and bring others to the nodes nearest to the key."""
+        peer, key_id = self.identity.peer_id, DHTID.generate(source=key)
+        self._dht.protocol.storage.store(key_id, msgpack.packb(value), expiration, subkey=peer)
+        # Its answer says nothing: one lying holder makes it False, a dead p2pd leaves it True.
+        await _limited(self._dht.store(key, value, expiration, subkey=peer), STORE_S)
+        if not self.alive:
+            raise NetworkError("p2pd died")
+
+    async def read(self, key: str) -> dict[str, bytes]:
+        """All records under a key that this node and the nodes near the key hold; the later one of two."""
+        key_id, dht = DHTID.generate(source=key), self._dht
+        found: dict[str, tuple[float, bytes]] = {}
+        _merge(found, dht.protocol.storage.get(key_id))
+        nodes = dict(dht.protocol.routing_table.get_nearest_neighbors(key_id, BEAM, exclude=dht.node_id))
+
+        async def ask(node: DHTID, keys: Sequence[DHTID]) -> dict[DHTID, tuple[tuple[DHTID, ...], bool]]:
+            answer = await dht._call_find_with_blacklist(nodes[node], keys)
+            if not answer:
+                return {key_id: ((), False)}
+            held, further = answer[key_id]
+            _merge(found, held)
+            nodes.update(further)
+            return {key_id: (tuple(further), False)}
+
+        if nodes:
+            search = traverse_dht([key_id], list(nodes), BEAM, 4, 1, ask, None, False, {key_id: {dht.node_id}})
+            with contextlib.suppress(NetworkError):  # out of time: what came until now is good
+                await _limited(search)
+        return {peer: value for peer, (_, value) in found.items()}
+
+    async def fetch(self, peer: str, sha256: str, timeout_s: float) -> bytes:
+        """A body from its author."""
+        request = BytesValue(value=bytes.fromhex(sha256))
+        call = self._p2p.call_protobuf_handler(PeerID.from_base58(peer), BODY, request, BytesValue)
+        return bytes((await _limited(call, timeout_s)).value)
+
+
+async def _dht_node(p2p: Any, identity: Identity, gate: Gate) -> Any:
+    """hivemind's node without its caches, behind the gate."""
+    validator = _Validator(gate)
+    dht = await DHTNode.create(
+        p2p=p2p,
+        node_id=DHTID.generate(source=identity.peer_id),  # the same after a restart
+        record_validator=validator,
+        cache_locally=False,
+        cache_nearest=0,
+        cache_on_store=False,
+        cache_refresh_before_expiry=0,
+        reuse_get_requests=False,
+        blacklist_time=2.0,
+        backoff_rate=1.5,
+    )
+    dht.protocol._validate_dictionary = validator.sift
+    return dht
+
+
+def _merge(found: dict[str, tuple[float, bytes]], held: Any) -> None:
+    """Add what one holder has. The gate has seen it: subkeys are peer ids, values msgpack bytes."""
+    if held is None or not isinstance(held.value, DictionaryDHTValue):
+        return
+    for peer, (packed, expiration) in list(held.value.items()):
+        if peer not in found or found[peer][0] < expiration:
+            found[peer] = (expiration, msgpack.unpackb(packed))

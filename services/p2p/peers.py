@@ -1,0 +1,212 @@
+"""The real `PeerNetwork`: all peers of this household, each a node with a p2pd of its own (network.py).
+
+announce       by the peer's own node
+announcements  by any node, another one each time
+fetch          by any node but the author's: rollouts of two peers of one household travel the same way as all
+join           every node meets its siblings, the entry points and the peers of earlier days
+revive         a node whose p2pd died comes back with the same identity on the same port
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from services.p2p import metrics
+from services.p2p.announcement import place
+from services.p2p.daemon import Pids, free_port
+from services.p2p.gate import Gate
+from services.p2p.identities import Identity
+from services.p2p.network import Node
+from services.p2p.protocol import NetworkError, Serve
+from services.p2p.settings import P2PSettings
+
+log = logging.getLogger(__name__)
+
+
+RETRY_S = (1.0, 10.0)  # first and longest pause between two attempts to meet an address
+SILENCES = 3  # unanswered questions after which a running p2pd counts as dead
+
+
+@dataclass
+class _Attempts:
+    """When to try an address again."""
+
+    at: float = 0.0
+    pause_s: float = RETRY_S[0]
+
+
+@dataclass
+class _Seat:
+    """A hosted peer's place: the identity and the port stay, nodes come and go."""
+
+    identity: Identity
+    port: int
+    node: Node | None = None
+    silences: int = 0
+    attempts: dict[str, _Attempts] = field(default_factory=dict)  # by address
+
+    @property
+    def running(self) -> Node | None:
+        """The node, if it can be used."""
+        return self.node if self.node is not None and self.node.alive else None
+
+
+class HostedPeers:
+    """`PeerNetwork` over real nodes."""
+
+    def __init__(self, settings: P2PSettings, identities: Sequence[Identity], gate: Gate) -> None:
+        self._settings, self._gate = settings, gate
+        self._pids = Pids(settings.state_dir / "p2p" / "daemons.json")
+        self._serve: Serve = lambda sha256, remote: None
+        self._seats = [_Seat(identity, settings.port_of(index)) for index, identity in enumerate(identities)]
+        self._turn = itertools.count()
+        self.hosted = tuple(identity.peer_id for identity in identities)
+        self.generation = 0
+
+    async def start(self) -> None:
+        """Bring all peers up, alone or not. Raises NetworkError; `stop` then ends those that are up."""
+        self._pids.kill_leftovers()
+        for failure in await asyncio.gather(*(self._start(seat) for seat in self._seats), return_exceptions=True):
+            if failure is not None:
+                raise failure
+        await self.join(())
+
+    async def _start(self, seat: _Seat) -> None:
+        seat.port = free_port(self._settings.host, seat.port)
+        name = self._settings.announce_host
+        seat.node = await Node.start(
+            seat.identity,
+            _multiaddress(self._settings.host, seat.port),
+            _multiaddress(name, seat.port) if name else None,
+            self._gate,
+            self._pids,
+            self._answer,
+        )
+        seat.silences, seat.attempts = 0, {}
+
+    async def stop(self) -> None:
+        """Leave the swarm; no process stays."""
+        await asyncio.gather(*(seat.node.stop() for seat in self._seats if seat.node is not None))
+
+    def serve(self, serve: Serve) -> None:
+        """See `PeerNetwork.serve`."""
+        self._serve = serve
+
+    def _answer(self, sha256: str, remote: str) -> bytes | None:
+        return self._serve(sha256, remote)
+
+    def alive(self) -> bool:
+        """See `PeerNetwork.alive`."""
+        return all(seat.running for seat in self._seats)
+
+    def _running(self) -> list[Node]:
+        return [node for seat in self._seats if (node := seat.running) is not None]
+
+    def _any(self, but: str = "") -> Node:
+        """A node that can be used, but that of one peer; another one each time."""
+        able = [node for node in self._running() if node.identity.peer_id != but]
+        if not able:
+            raise NetworkError("no other peer here could ask for it" if but else "no p2pd of ours runs")
+        return able[next(self._turn) % len(able)]
+
+    async def announce(self, peer: str, round_number: int, stage: int, value: bytes, expiration: float) -> None:
+        """See `PeerNetwork.announce`."""
+        node = self._seats[self.hosted.index(peer)].running
+        if node is None:
+            raise NetworkError("p2pd of this peer does not run")
+        await node.store(place(self._settings.swarm, round_number, stage), value, expiration)
+
+    async def announcements(self, round_number: int, stage: int) -> dict[str, bytes]:
+        """See `PeerNetwork.announcements`."""
+        return await self._any().read(place(self._settings.swarm, round_number, stage))
+
+    async def fetch(self, peer: str, sha256: str) -> bytes:
+        """See `PeerNetwork.fetch`."""
+        return await self._any(but=peer).fetch(peer, sha256, self._settings.fetch_timeout_s)
+
+    async def join(self, addresses: Iterable[str]) -> set[str]:
+        """See `PeerNetwork.join`."""
+        outside = [address for address in addresses if address.rpartition("/")[2] not in self.hosted]
+        everyone = [*await self.addresses(), *outside]
+        met = await asyncio.gather(*(self._acquaint(seat, everyone) for seat in self._seats))
+        if any(met):
+            self.generation += 1  # the new ones do not hold what we announced
+        known: set[str] = set().union(*(node.neighbours() for node in self._running()))
+        return known - set(self.hosted)
+
+    async def _acquaint(self, seat: _Seat, addresses: list[str]) -> bool:
+        """Let one of our peers meet those whom it does not know; True if it met any."""
+        if (node := seat.running) is None:
+            return False
+        known = {*node.neighbours(), node.identity.peer_id}
+        strangers = [address for address in addresses if address.rpartition("/")[2] not in known]
+        met = await asyncio.gather(*(self._meet(seat, node, address) for address in strangers))
+        with contextlib.suppress(NetworkError):
+            await node.look_around()
+        return any(met)
+
+    async def _meet(self, seat: _Seat, node: Node, address: str) -> bool:
+        """Try an address if it is due; True if that worked."""
+        attempts, now = seat.attempts.setdefault(address, _Attempts()), time.monotonic()
+        if now < attempts.at:
+            return False
+        try:
+            await node.meet(address)
+        except NetworkError as error:
+            log.debug("%s does not answer: %s", address, error)
+            attempts.at, attempts.pause_s = now + attempts.pause_s, min(2 * attempts.pause_s, RETRY_S[1])
+            return False
+        del seat.attempts[address]
+        return True
+
+    async def revive(self) -> list[str]:
+        """See `PeerNetwork.revive`."""
+        troubles = await asyncio.gather(*(self._revive(seat) for seat in self._seats))
+        return [trouble for trouble in troubles if trouble]
+
+    async def _revive(self, seat: _Seat) -> str:
+        """Put a new node where one has died; what is wrong if that failed."""
+        if (node := seat.running) is not None:
+            seat.silences = 0 if await node.responds() else seat.silences + 1
+            if node.alive and seat.silences < SILENCES:
+                return ""
+        log.warning("p2pd of %s has died: started again", seat.identity.peer_id)
+        metrics.RESTARTS.inc()
+        if seat.node is not None:
+            await seat.node.stop(at_once=True)
+            seat.node = None
+        try:
+            await self._start(seat)
+        except NetworkError as error:
+            return f"{seat.identity.peer_id}: {error}"
+        self.generation += 1
+        return ""
+
+    async def addresses(self) -> list[str]:
+        """See `PeerNetwork.addresses`."""
+        found: list[str] = []
+        for node in self._running():
+            with contextlib.suppress(NetworkError):
+                found += await node.addresses()
+        return found
+
+    async def known_addresses(self) -> list[str]:
+        """See `PeerNetwork.known_addresses`."""
+        found: dict[str, None] = {}
+        for node in self._running():
+            with contextlib.suppress(NetworkError):
+                for peer, addresses in (await node.connections()).items():
+                    if peer not in self.hosted and peer in node.neighbours():
+                        found.update(dict.fromkeys(addresses))
+        return list(found)
+
+
+def _multiaddress(host: str, port: int) -> str:
+    kind = "ip6" if ":" in host else "ip4" if host.replace(".", "").isdigit() else "dns4"
+    return f"/{kind}/{host}/tcp/{port}"

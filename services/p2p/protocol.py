@@ -1,0 +1,47 @@
+"""What the service asks of the network. `network.py` is the real one, `memory.py` its double."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+Serve = Callable[[str, str], bytes | None]
+"""(sha256 of a body in hex, who asks) -> the body, None if it is not to be had."""
+
+
+class NetworkError(Exception):
+    """A peer, or this household's own p2pd, does not answer. Nothing is wrong with the rest."""
+
+
+class PeerNetwork(Protocol):
+    """The hosted peers' place in the swarm."""
+
+    hosted: tuple[str, ...]  # peer ids
+    generation: int  # grows whenever what was announced may have been lost: announce again
+
+    def serve(self, serve: Serve) -> None:
+        """From now on answer other peers' requests for bodies with this."""
+
+    async def announce(self, peer: str, round_number: int, stage: int, value: bytes, expiration: float) -> None:
+        """Write a hosted peer's announcement where others look for it. Raises NetworkError."""
+
+    async def announcements(self, round_number: int, stage: int) -> dict[str, bytes]:
+        """All that can be found for a round: peer id -> value. Raises NetworkError."""
+
+    async def fetch(self, peer: str, sha256: str) -> bytes:
+        """A body from its author, asked by a hosted peer that is not the author. Raises NetworkError."""
+
+    async def join(self, addresses: Iterable[str]) -> set[str]:
+        """Meet those of these addresses that are not known yet; the peers of other households that are known now."""
+
+    async def revive(self) -> list[str]:
+        """Bring back hosted peers whose daemon died; what is wrong with those that could not be."""
+
+    def alive(self) -> bool:
+        """Whether every hosted peer can be reached."""
+
+    async def addresses(self) -> list[str]:
+        """Multiaddresses of the hosted peers."""
+
+    async def known_addresses(self) -> list[str]:
+        """Multiaddresses of connected peers of other households, to come back through later."""

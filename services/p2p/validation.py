@@ -1,0 +1,50 @@
+"""A peer's body, judged: bytes -> Rollouts, or the reason why not. Pure."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+
+from pydantic import ValidationError
+
+from services.p2p.announcement import Announcement
+from services.p2p.rejection import Reason, Rejected
+from shared.messages import Rollouts
+
+
+def body_of(rollouts: Rollouts) -> bytes:
+    """What travels: UTF-8 JSON."""
+    return rollouts.model_dump_json().encode()
+
+
+def validate(body: bytes, announcement: Announcement, *, limit: int) -> Rollouts:
+    """The rollouts in a body that this announcement announced. Raises Rejected."""
+    if len(body) > limit or announcement.size > limit:
+        raise Rejected(Reason.TOO_LARGE)
+    if len(body) != announcement.size or sha256(body).hexdigest() != announcement.sha256:
+        raise Rejected(Reason.WRONG_HASH)
+    rollouts = _read(body)
+    if rollouts.peer_id != announcement.peer:
+        raise Rejected(Reason.WRONG_PEER)
+    if rollouts.round != announcement.round:
+        raise Rejected(Reason.WRONG_ROUND)
+    if rollouts.stage != announcement.stage:
+        raise Rejected(Reason.WRONG_STAGE)
+    if len(rollouts.groups) != announcement.groups:
+        raise Rejected(Reason.WRONG_COUNT)
+    return rollouts
+
+
+def _read(body: bytes) -> Rollouts:
+    try:
+        # Strict: "1" is no number and 1.0 no round. The parser itself bounds nesting and refuses broken UTF-8.
+        rollouts = Rollouts.model_validate_json(body, strict=True)
+        for group in rollouts.groups:
+            # The metadata is free JSON, in which the parser lets NaN and 1e999 pass.
+            json.dumps(group.question.metadata, allow_nan=False)
+    except ValidationError as error:
+        many = any(problem["type"] == "too_long" for problem in error.errors(include_url=False, include_input=False))
+        raise Rejected(Reason.TOO_MANY if many else Reason.MALFORMED) from error
+    except (ValueError, RecursionError) as error:
+        raise Rejected(Reason.MALFORMED) from error
+    return rollouts
