@@ -1,11 +1,11 @@
 """A run's folder: where everything of one local swarm lies, and the plan that a restart follows.
 
-    runs/<name>/
-        plan.json         peers, rounds, model, ports: what was asked for and what was found
-        logs/             one file a program, supervisord.log, restarts.log
-        state/            identities, checkpoints, keys: what must never be lost
-        redis/  chain/    the embedded store's and the embedded chain's files
-        summary.json      written when the swarm is through
+runs/<name>/
+    plan.json         peers, rounds, model, ports: what was asked for and what was found
+    logs/             one file a program, supervisord.log, restarts.log
+    state/            identities, checkpoints, keys: what must never be lost
+    redis/  chain/    the embedded store's and the embedded chain's files
+    summary.json      written when the swarm is through
 """
 
 from __future__ import annotations

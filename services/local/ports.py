@@ -1,7 +1,7 @@
 """Finds a port for everything that listens: the one asked for, the one of the last start, or the next free one.
 
-A port that the environment names is used or the start fails; any other may move, and whoever moves says so. The ports of
-a run are kept in its plan, so that a restart finds its peers, its chain and its page where they were.
+A port that the environment names is used or the start fails; any other may move, and whoever moves says so. The ports
+of a run are kept in its plan, so that a restart finds its peers, its chain and its page where they were.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _pick_one(
 
 def _fixed(want: Want, environ: Mapping[str, str]) -> int | None:
     text = environ.get(want.variable or "", "").strip()
-    if text in ("", "None"):
+    if text in ("", "None", "0"):  # 0 asks for any free port
         return None
     if not text.isdecimal() or not 0 < int(text) <= 65536 - want.count:
         raise SwarmError(f"{want.variable}={text} is not a port", f"set {want.variable} to a number from 1 to 65535")

@@ -1,0 +1,82 @@
+# Variables, all optional:
+#   PYTHON           the Python that makes .venv: 3.11 or 3.12
+#   TORCH_INDEX_URL  where torch comes from; https://download.pytorch.org/whl/cpu spares gigabytes of CUDA on a machine
+#                    without a GPU. A folder wheelhouse/ with a torch wheel is used before any index.
+#   PEERS ROUNDS NAME MODEL   of `make demo`
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+TORCH_VERSION ?= 2.13.0
+TORCH_INDEX_URL ?=
+PEERS ?= 3
+ROUNDS ?=
+NAME ?= demo-$(shell date +%Y%m%d-%H%M%S)
+MODEL ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
+WHEELS := $(if $(wildcard wheelhouse),--find-links wheelhouse)
+INDEX := $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup install demo test test-unit lint format model contracts bench clean
+
+help:  ## Show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.dev  ## Everything that a developer needs, in .venv
+install: $(VENV)/.all  ## Only what a swarm needs, in .venv
+
+demo: $(VENV)/.all  ## Start a fresh swarm here, page on http://localhost:3000 (PEERS=3 ROUNDS=60 NAME=...)
+	@$(BIN)/rlswarm up --local --name $(NAME) --peers $(PEERS) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(MODEL),--model $(MODEL))
+
+test: lint  ## Linters, types, import rules, all tests
+	@$(BIN)/python -m pytest
+
+test-unit: $(VENV)/.dev  ## Only the quick tests
+	@$(BIN)/python -m pytest tests/unit
+
+lint: $(VENV)/.dev  ## Style, types and import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@! grep -qs importlinter pyproject.toml .importlinter || $(BIN)/lint-imports
+
+format: $(VENV)/.dev  ## Put the code into form
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+model: $(VENV)/.all  ## Train the embedded model anew
+	@$(BIN)/python -m services.trainer.warmup
+
+contracts: $(VENV)/.all  ## Compile the Solidity sources anew (needs npm)
+	@cd contracts && npm ci --silent --no-fund --no-audit && node build.mjs
+
+bench: $(VENV)/.all  ## Measure every published figure
+	@for script in benchmarks/*.py; do [ ! -e "$$script" ] || $(BIN)/python "$$script" || exit 1; done
+
+clean:  ## Remove .venv and all caches; runs/ stays
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist *.egg-info
+
+# A stamp is older than what it depends on, or it is there and nothing is to be done.
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
+		|| { echo "Python 3.11 or 3.12 is needed. Name one: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@[ -x $(BIN)/python ] || { echo "Making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@touch $@
+
+# torch first and alone: another index, or a local wheel, is for it only.
+$(VENV)/.torch: $(VENV)/.python
+	@$(BIN)/python -c 'import sys, importlib.metadata as m; sys.exit(m.version("torch").split("+")[0] != "$(TORCH_VERSION)")' 2>/dev/null \
+		|| { echo "Installing torch $(TORCH_VERSION) (TORCH_INDEX_URL=$(or $(TORCH_INDEX_URL),default)); this can take minutes"; \
+		     $(PIP) install --no-deps $(INDEX) $(WHEELS) torch==$(TORCH_VERSION); }
+	@touch $@
+
+$(VENV)/.all: $(VENV)/.torch pyproject.toml config/constraints.txt
+	@echo "Installing what a swarm needs; this can take minutes"
+	@$(PIP) install $(WHEELS) -c config/constraints.txt -e '.[all]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.all
+	@echo "Installing the tools for tests"
+	@$(PIP) install $(WHEELS) -c config/constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,132 @@
+"""`rlswarm`: found a swarm, look at it, stop it.
+
+up --local --> services.local: supervisord --> Redis, anvil, the services
+status, logs, down --> the run's folder, supervisord's socket, Redis
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from services.local.folder import NAME, find_run
+from services.local.settings import local_settings
+from shared.errors import SettingsError, SwarmError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="A self-hosted swarm that trains language models together by reinforcement learning.",
+    pretty_exceptions_enable=False,
+)
+NameOption = Annotated[str | None, typer.Option("--name", help="The run; if not given, the one started last.")]
+
+
+@app.command()
+def up(
+    local: Annotated[bool, typer.Option("--local", help="As processes on this machine, without Docker.")] = False,
+    peers: Annotated[int | None, typer.Option(min=1, max=64, help="Trainers on this machine [default: 3].")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Stop after so many [default: never].")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the run; an old name resumes it [default: the time].")] = None,
+    model: Annotated[str | None, typer.Option(help="Hugging Face id or folder [default: the embedded one].")] = None,
+    no_table: Annotated[bool, typer.Option("--no-table", help="Plain lines, also in a terminal.")] = False,
+) -> None:
+    """Start a swarm, or resume one, and stay with it until it is through or Ctrl-C."""
+    from services.cli.up import run_up
+    from services.local.up import Asked
+
+    if not local:
+        raise SwarmError("only the stack without Docker can be started from here", "run: rlswarm up --local")
+    chosen = name or time.strftime("swarm-%Y%m%d-%H%M%S")
+    if not re.match(NAME, chosen):
+        raise SettingsError(f"{chosen} is no name for a run", "use a-z, 0-9 and -, at most 63 signs")
+    raise typer.Exit(run_up(chosen, Asked(peers, rounds, model), local_settings(), with_table=not no_table))
+
+
+@app.command()
+def down(name: NameOption = None) -> None:
+    """Stop a run in good order; `rlswarm up --local --name NAME` resumes it."""
+    from services.local.up import down as stop
+
+    folder = find_run(local_settings().runs_dir, name)
+    print(f"{folder.root.name} is stopped" if stop(folder) else f"{folder.root.name} was not running")
+
+
+@app.command()
+def status(
+    name: NameOption = None, as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False
+) -> None:
+    """Show peers, rewards and services. Exit code 1 if the run is not up."""
+    from services.cli.status import run_status
+
+    raise typer.Exit(run_status(find_run(local_settings().runs_dir, name), as_json=as_json))
+
+
+@app.command()
+def logs(
+    service: Annotated[
+        str | None, typer.Argument(help="redis, chain, p2p, trainer, trainer-0, ... [default: all]")
+    ] = None,
+    name: NameOption = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is added.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Of each file.")] = 20,
+) -> None:
+    """Show what the services wrote."""
+    from services.cli.logs import log_files, run_logs
+
+    run_logs(log_files(find_run(local_settings().runs_dir, name), service), lines, follow=follow)
+
+
+@app.command()
+def chain(name: NameOption = None, port: Annotated[int, typer.Option(help="To listen on.")] = 8545) -> None:
+    """Start only the chain of a run that is not up, to look things up on it; Ctrl-C ends it."""
+    from services.local import chain as local_chain
+    from services.local.anvil import find_anvil
+    from services.local.supervisor import Supervisor
+
+    settings = local_settings()
+    folder = find_run(settings.runs_dir, name)
+    if Supervisor(folder).alive():
+        raise SwarmError(f"{folder.root.name} is up, and so is its chain", "see rlswarm status")
+    told = {
+        "CHAIN_BINARY": find_anvil(settings.cache_dir.absolute()),
+        "CHAIN_PORT": port,
+        "CHAIN_STATE": folder.chain_state,
+    }
+    os.environ |= {key: str(value) for key, value in told.items()}
+    local_chain.main()
+
+
+@app.command()
+def doctor() -> None:
+    """Check that this machine can run a swarm, and say what to do if not."""
+    from services.cli.doctor import run_checks
+
+    console = Console(highlight=False)
+    checks = run_checks(local_settings())
+    for check in checks:
+        mark = {True: "[green]ok  [/]", None: "[yellow]note[/]", False: "[red]bad [/]"}[check.ok]
+        remedy = f": {check.remedy}" if check.remedy and not check.ok else ""
+        console.print(f"{mark} {check.name:<9} {check.found}{remedy}", soft_wrap=True)
+    raise typer.Exit(1 if any(check.ok is False for check in checks) else 0)
+
+
+def main() -> None:
+    """Entry point: an expected failure is one line."""
+    try:
+        app()
+    except SwarmError as error:
+        print(f"rlswarm: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, SettingsError) else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

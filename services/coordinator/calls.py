@@ -1,0 +1,60 @@
+"""Submissions as calls of the contract, and how to see that they have landed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from shared.messages import Registration, Reward, Submission
+
+REGISTER = "registerPeer(string)"
+# The signed overload by its full name: a positive number alone would silently pick the unsigned one.
+REWARD = "submitReward(uint256,uint256,int256,string)"
+WINNERS = "submitWinners(uint256,string[],string)"
+EOA = "getEoa(string[])"
+HAS_REWARD = "hasSubmittedRoundStageReward(uint256,uint256,string)"
+VOTES = "getVoterVotes(uint256,string)"
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function by its full signature, and its arguments."""
+
+    signature: str
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The event a submission leaves: its name, the numbers among its indexed fields, and its peer."""
+
+    event: str
+    numbers: tuple[int, ...]
+    peer: str
+
+
+def call_of(submission: Submission) -> Call:
+    """The call that puts a submission on the chain."""
+    if isinstance(submission, Registration):
+        return Call(REGISTER, (submission.peer_id,))
+    if isinstance(submission, Reward):
+        return Call(REWARD, (submission.round, submission.stage, submission.points, submission.peer_id))
+    return Call(WINNERS, (submission.round, list(submission.winners), submission.peer_id))
+
+
+def question_of(submission: Submission) -> Call:
+    """The call whose answer is true (or not empty) once a submission by the peer's owner has landed."""
+    if isinstance(submission, Registration):
+        return Call(EOA, ([submission.peer_id],))
+    if isinstance(submission, Reward):
+        return Call(HAS_REWARD, (submission.round, submission.stage, submission.peer_id))
+    return Call(VOTES, (submission.round, submission.peer_id))
+
+
+def trace_of(submission: Submission) -> Trace:
+    """The event by which a landed submission is found."""
+    if isinstance(submission, Registration):
+        return Trace("PeerRegistered", (), submission.peer_id)
+    if isinstance(submission, Reward):
+        return Trace("RewardSubmitted", (submission.round, submission.stage), submission.peer_id)
+    return Trace("WinnerSubmitted", (submission.round,), submission.peer_id)

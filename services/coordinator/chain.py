@@ -1,0 +1,98 @@
+"""What the coordinator asks of a chain. `web3_chain.py` is the real one, `memory_chain.py` its double."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from shared.errors import SwarmError
+from shared.messages import Submission
+
+Owner = Literal["us", "stranger", "nobody"]
+
+
+class ChainError(SwarmError):
+    """The chain cannot be used now. Nothing is lost: ask again later."""
+
+
+class ChainDown(ChainError):
+    """No chain answers at the address."""
+
+
+class ContractMissing(ChainError):
+    """The chain answers, and there is no SwarmCoordinator at the contract's address."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The chain as it is now."""
+
+    chain_id: int
+    genesis: str  # hash of block 0: a chain that was begun anew has another
+    block: int
+    round: int
+    stage: int
+    stages: int  # in a round
+    bootnodes: tuple[str, ...]  # multiaddresses
+    forgot: bool  # True: the chain no longer knows a block it had shown us since the last look
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A submission is on the chain, by this account."""
+
+    transaction: str | None  # hash, 0x...; None: the chain does not tell any more
+    block: int | None
+
+
+@dataclass(frozen=True)
+class Reverted:
+    """The contract refuses a submission as things stand."""
+
+    error: str  # the contract's error by name, or its raw data; "": it failed, and now it would not
+
+
+class Chain(Protocol):
+    """One account's view of one SwarmCoordinator. Every call raises ChainError when the chain cannot be used now."""
+
+    @property
+    def account(self) -> str:
+        """This household's address."""
+
+    @property
+    def contract(self) -> str | None:
+        """The contract's address; None until `use` or `deploy`."""
+
+    def use(self, contract: str) -> None:
+        """Talk to this contract from now on, and forget what was known of another."""
+
+    async def deploy(self) -> str:
+        """Put a contract of our own on the chain, ourselves in all its roles, and use it; its address."""
+
+    async def head(self) -> Head:
+        """A look at the chain. Raises ContractMissing."""
+
+    async def may_advance(self) -> bool:
+        """This account may advance rounds."""
+
+    async def owners(self, peers: Sequence[str]) -> list[Owner]:
+        """Who registered each peer."""
+
+    async def voters(self, number: int) -> frozenset[str]:
+        """The peers that voted in a round. Of rounds long past, maybe not all."""
+
+    async def rewarded(self, number: int, stage: int) -> frozenset[str]:
+        """The peers with a reward for a stage. Of rounds long past, maybe not all."""
+
+    async def holds(self, submissions: Sequence[Submission]) -> list[bool]:
+        """Whether each is on the chain already, by this account."""
+
+    async def find(self, submissions: Sequence[Submission]) -> list[Landed]:
+        """Where each of these, that the chain holds, landed."""
+
+    async def submit(self, submissions: Sequence[Submission]) -> list[Landed | Reverted]:
+        """Send each in a transaction of its own, in this order, and wait until all are settled."""
+
+    async def advance(self) -> None:
+        """Go on to the next stage or round, and wait until it is on the chain."""

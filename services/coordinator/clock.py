@@ -1,0 +1,220 @@
+"""The round clock at work: looks at the chain, announces rounds, advances them where we lead.
+
+chain --look--> forgotten anything? --> SUBMISSIONS (again)
+                another round?      --> ROUNDS
+                tick(state, now)    --> Advance: chain, Extend: ROUNDS, Finish: SwarmState.finished
+                bootnodes, state    --> store
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from services.coordinator import metrics
+from services.coordinator.books import Books, Opened
+from services.coordinator.chain import Chain, Head
+from services.coordinator.contract import Contract
+from services.coordinator.link import Link
+from services.coordinator.recall import Recall
+from services.coordinator.rounds import Advance, ClockState, Extend, Finish, Rules, is_final, tick
+from services.coordinator.settings import ClockSettings
+from services.coordinator.verdicts import Standing
+from shared.household import LEASE, SwarmState, hosted_peers, put_bootnodes, put_swarm_state
+from shared.messages import Round
+from shared.queue import Entry
+from shared.streams import ROUNDS, SUBMISSIONS
+
+log = logging.getLogger(__name__)
+
+ROLE_S = 20.0  # between two questions whether our account may advance rounds
+RECENT_ROUNDS = 3  # who voted in one of these is waited for
+
+
+def rules_of(settings: ClockSettings, *, may_advance: bool) -> Rules:
+    """The clock's rules, for an account that may or may not advance rounds."""
+    leads = may_advance and settings.leads != "no"
+    return Rules(leads, settings.min_s, settings.max_s, settings.quorum, settings.max_rounds)
+
+
+class Clock:
+    """One household's clock of one swarm. Every call raises ChainError when the chain cannot be used now."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        contract: Contract,
+        link: Link,
+        books: Books,
+        settings: ClockSettings,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._chain, self._contract, self._link, self._books = chain, contract, link, books
+        self._settings, self._now = settings, now
+        self._queue, self._store = link.context.queue, link.context.store
+        self._recall = Recall(chain, books, link.context)
+        self._rules, self._asked_at = rules_of(settings, may_advance=False), float("-inf")
+        self._opened: Opened | None = None
+        self._past: dict[int, frozenset[str]] = {}  # voters of the rounds before the open one
+
+    async def step(self) -> None:
+        """One look, and what follows from it."""
+        head = await self._contract.head()
+        opened = await self._opening(head)
+        await self._recall.after(head)
+        rules = await self._known_rules()
+        # One look catches up with all rounds that are over: nobody waits a poll for each.
+        while isinstance(action := tick(await self._state(head, opened, rules), self._now()), Advance):
+            self._asked_at = float("-inf")  # if this fails, our role may be gone
+            await self._chain.advance()
+            metrics.ADVANCED.inc()
+            head = await self._contract.head()
+            opened = await self._opening(head)
+        if isinstance(action, Extend):
+            metrics.EXTENDED.inc()
+            log.info("round %d goes on: %s", head.round, self._why(rules))
+            opened = opened.model_copy(update={"deadline": action.deadline})
+            await self._keep(opened)
+            await self._announce(opened, rules)
+        elif isinstance(action, Finish) and not opened.finished:
+            log.info("the last round is over")
+            opened = opened.model_copy(update={"finished": True})
+            await self._keep(opened)
+        await self._publish(head, opened)
+
+    # ---- rounds ----
+
+    async def _opening(self, head: Head) -> Opened:
+        """The open round; announced if it was not open at the last look."""
+        rules = await self._known_rules()
+        swarm, here = self._contract.identity(head), (head.round, head.stage)
+        before = self._opened or await self._books.opened()
+        if before is not None and before.swarm != swarm:
+            before = await self._begin_anew(before, head)
+            rules = await self._known_rules()
+        if before is not None and before.swarm == swarm and here <= (before.number, before.stage):
+            return before if self._opened else await self._resume(before, rules)
+        now = self._now()
+        opened = Opened(
+            swarm=swarm,
+            number=head.round,
+            stage=head.stage,
+            opened_at=now,
+            deadline=now + rules.max_s,
+            reached=here,
+            forgotten=before.forgotten if before else None,
+        )
+        if before is not None and before.swarm == swarm:
+            metrics.LASTED.observe(now - before.opened_at)
+        await self._keep(opened)
+        await self._announce(opened, rules)
+        return opened
+
+    async def _resume(self, before: Opened, rules: Rules) -> Opened:
+        """The round that was open when this process began; its end may have been moved since."""
+        last = rules.max_rounds is not None and before.number + 1 >= rules.max_rounds
+        opened = before.model_copy(update={"finished": before.finished and last})
+        await self._keep(opened)
+        await self._announce(opened, rules)
+        return opened
+
+    async def _begin_anew(self, before: Opened, head: Head) -> Opened:
+        """Another swarm than at the last look: what is known of the one before does not hold."""
+        log.warning("this is another chain or contract than before: the swarm begins anew at round %d", head.round)
+        self._opened, self._asked_at = None, float("-inf")
+        self._past.clear()
+        await self._recall.begin_anew()
+        return before.model_copy(update={"forgotten": max(before.reached, before.forgotten or (0, 0))})
+
+    async def _keep(self, opened: Opened) -> None:
+        await self._books.put_opened(opened)
+        self._opened = opened
+        self._link.standing = Standing(opened.reached, opened.forgotten)
+
+    async def _announce(self, opened: Opened, rules: Rules) -> None:
+        """Tell the household, once: after a restart the same word stands there already."""
+        if rules.max_rounds is not None and opened.number >= rules.max_rounds:
+            return
+        message = Round(
+            number=opened.number,
+            stage=opened.stage,
+            opened_at=opened.opened_at,
+            deadline=opened.deadline,
+            final=is_final(rules, opened.number),
+        )
+        last: Entry[Round] | None = await self._queue.last(ROUNDS)
+        if last is None or last.message != message:
+            await self._queue.publish(ROUNDS, message)
+            log.info("round %d, stage %d is open%s", opened.number, opened.stage, ", the last" * message.final)
+
+    async def _known_rules(self) -> Rules:
+        """The rules; our role is asked for now and then, because owners of the contract grant and revoke it."""
+        if self._now() < self._asked_at + ROLE_S:
+            return self._rules
+        may, health = await self._chain.may_advance(), self._link.context.health
+        if self._settings.leads == "yes" and not may:
+            health.degrade("rounds", f"LEAD_ROUNDS=yes, but {self._chain.account} has no STAGE_MANAGER_ROLE")
+        else:
+            health.heal("rounds")
+        self._rules, self._asked_at = rules_of(self._settings, may_advance=may), self._now()
+        return self._rules
+
+    async def _state(self, head: Head, opened: Opened, rules: Rules) -> ClockState:
+        voted = await self._chain.voters(head.round)
+        through = voted if head.stage + 1 >= head.stages else await self._chain.rewarded(head.round, head.stage)
+        expected = through | await self._expected(head)
+        metrics.EXPECTED.set(len(expected))
+        metrics.VOTERS.set(len(through))
+        return ClockState(
+            rules=rules,
+            number=head.round,
+            stage=head.stage,
+            stages=head.stages,
+            opened_at=opened.opened_at,
+            deadline=opened.deadline,
+            voters=len(through),
+            expected=len(expected),
+            reached=opened.reached,
+        )
+
+    async def _expected(self, head: Head) -> frozenset[str]:
+        """Our own peers that somebody trains, and all that voted lately."""
+        leased = {key.removeprefix(LEASE) for key in await self._store.keys(LEASE)}
+        ours = leased.intersection(await hosted_peers(self._store))
+        recent = range(max(0, head.round - RECENT_ROUNDS), head.round)
+        self._past = {number: self._past.get(number) or await self._chain.voters(number) for number in recent}
+        return frozenset(ours).union(*self._past.values())
+
+    def _why(self, rules: Rules) -> str:
+        return "nobody has voted in it" if rules.leads else "the chain is still in it"
+
+    # ---- state ----
+
+    async def _publish(self, head: Head, opened: Opened) -> None:
+        """Tell the household what the chain looks like."""
+        tally, backlog = await self._books.tally(), await self._queue.backlog(SUBMISSIONS)
+        contract = self._chain.contract or ""
+        state = SwarmState(
+            chain_id=head.chain_id,
+            contract=contract,
+            account=self._chain.account,
+            block=head.block,
+            round=head.round,
+            stage=head.stage,
+            registered_peers=self._recall.registered,
+            rewards_settled=tally.rewards,
+            winners_settled=tally.winners,
+            finished=opened.finished and backlog == 0,
+        )
+        await put_bootnodes(self._store, list(head.bootnodes))
+        await put_swarm_state(self._store, state)
+        metrics.ROUND.set(head.round)
+        metrics.BLOCK.set(head.block)
+        self._link.context.health.facts |= {
+            "round": head.round,
+            "contract": contract,
+            "account": self._chain.account,
+            "block": head.block,
+            "backlog": backlog,
+        }

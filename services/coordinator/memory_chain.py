@@ -1,0 +1,205 @@
+"""A chain in one process, for tests; the same contract tests run on it and on a real one.
+
+`Ledger` is the chain itself, which several accounts share and tests break: `up`, `reset`, `snapshot`, `restore`.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from services.coordinator.chain import ChainDown, ChainError, ContractMissing, Head, Landed, Owner, Reverted
+from shared.messages import Registration, Reward, Submission, Winners
+
+CHAIN_ID = 685685
+_serial = itertools.count(1)
+
+
+@dataclass
+class _Swarm:
+    """One contract's storage."""
+
+    managers: set[str] = field(default_factory=set)
+    round: int = 0
+    stage: int = 0
+    stages: int = 1
+    bootnodes: list[str] = field(default_factory=list)
+    owners: dict[str, str] = field(default_factory=dict)  # peer -> account
+    landed: dict[str, tuple[Submission, Landed]] = field(default_factory=dict)  # by the submission's key
+
+
+@dataclass
+class _State:
+    genesis: str
+    blocks: list[str]  # hashes
+    swarms: dict[str, _Swarm] = field(default_factory=dict)
+
+
+def _hash() -> str:
+    return f"0x{next(_serial):064x}"
+
+
+class Ledger:
+    """A chain that mines each transaction in a block of its own."""
+
+    def __init__(self) -> None:
+        self.up = True
+        self.transactions = 0  # mined, reverted ones included
+        self._state = self._new()
+
+    @staticmethod
+    def _new() -> _State:
+        genesis = _hash()
+        return _State(genesis, [genesis])
+
+    @property
+    def state(self) -> _State:
+        """The storage. Raises ChainDown while the chain is down."""
+        if not self.up:
+            raise ChainDown("no chain answers", "start it")
+        return self._state
+
+    def mine(self) -> Landed:
+        """Put one more block on the chain."""
+        self.transactions += 1
+        self.state.blocks.append(_hash())
+        return Landed(self.state.blocks[-1], len(self.state.blocks) - 1)
+
+    def reset(self) -> None:
+        """Begin the chain anew: everything on it is gone."""
+        self._state = self._new()
+
+    def snapshot(self) -> _State:
+        """The chain as it was last written to disk."""
+        return copy.deepcopy(self._state)
+
+    def restore(self, state: _State) -> None:
+        """Go back to it."""
+        self._state = copy.deepcopy(state)
+
+
+class MemoryChain:
+    """See `Chain`."""
+
+    def __init__(self, ledger: Ledger | None = None, account: str = f"0x{1:040x}") -> None:
+        self.ledger = ledger or Ledger()
+        self._account = account
+        self._contract: str | None = None
+        self._known: tuple[int, str] | None = None
+
+    @property
+    def account(self) -> str:
+        """See `Chain.account`."""
+        return self._account
+
+    @property
+    def contract(self) -> str | None:
+        """See `Chain.contract`."""
+        return self._contract
+
+    @property
+    def swarm(self) -> _Swarm:
+        """The contract's storage. Raises ContractMissing."""
+        found = self.ledger.state.swarms.get(self._contract or "")
+        if found is None:
+            raise ContractMissing(f"there is no contract at {self._contract} on this chain", "see SWARM_CONTRACT")
+        return found
+
+    def use(self, contract: str) -> None:
+        """See `Chain.use`."""
+        self._contract, self._known = contract, None
+
+    async def deploy(self) -> str:
+        """See `Chain.deploy`."""
+        address = f"0x{len(self.ledger.state.blocks) + 0xC0DE:040x}"
+        self.ledger.mine()
+        self.ledger.state.swarms[address] = _Swarm(managers={self._account})
+        self.use(address)
+        return address
+
+    async def head(self) -> Head:
+        """See `Chain.head`."""
+        state, swarm = self.ledger.state, self.swarm
+        forgot = self._known is not None and state.blocks[self._known[0] : self._known[0] + 1] != [self._known[1]]
+        block = len(state.blocks) - 1
+        self._known = (block, state.blocks[-1])
+        place = (swarm.round, swarm.stage, swarm.stages)
+        return Head(CHAIN_ID, state.genesis, block, *place, tuple(swarm.bootnodes), forgot)
+
+    async def may_advance(self) -> bool:
+        """See `Chain.may_advance`."""
+        return self._account in self.swarm.managers
+
+    async def owners(self, peers: Sequence[str]) -> list[Owner]:
+        """See `Chain.owners`."""
+        return [self._owner(peer) for peer in peers]
+
+    async def voters(self, number: int) -> frozenset[str]:
+        """See `Chain.voters`."""
+        landed = [submission for submission, _ in self.swarm.landed.values()]
+        return frozenset(one.peer_id for one in landed if isinstance(one, Winners) and one.round == number)
+
+    async def rewarded(self, number: int, stage: int) -> frozenset[str]:
+        """See `Chain.rewarded`."""
+        landed = [one for one, _ in self.swarm.landed.values() if isinstance(one, Reward)]
+        return frozenset(one.peer_id for one in landed if (one.round, one.stage) == (number, stage))
+
+    async def holds(self, submissions: Sequence[Submission]) -> list[bool]:
+        """See `Chain.holds`."""
+        return [one.key in self.swarm.landed and self._owner(one.peer_id) == "us" for one in submissions]
+
+    async def find(self, submissions: Sequence[Submission]) -> list[Landed]:
+        """See `Chain.find`."""
+        return [self.swarm.landed[one.key][1] for one in submissions]
+
+    async def submit(self, submissions: Sequence[Submission]) -> list[Landed | Reverted]:
+        """See `Chain.submit`."""
+        results: list[Landed | Reverted] = []
+        # Like the real one: all are tried on the state before the batch, only those that would pass are sent.
+        for submission, error in [(one, self._error(one)) for one in submissions]:
+            results.append(Reverted(error) if error else self._land(submission))
+        return results
+
+    async def advance(self) -> None:
+        """See `Chain.advance`."""
+        swarm = self.swarm
+        if not await self.may_advance():
+            raise ChainError("this account may not advance rounds (OnlyStageManager)", "set LEAD_ROUNDS=no")
+        last = swarm.stage + 1 >= swarm.stages
+        swarm.round, swarm.stage = (swarm.round + 1, 0) if last else (swarm.round, swarm.stage + 1)
+        self._see()
+
+    def _land(self, submission: Submission) -> Landed:
+        landed = self._see()
+        if isinstance(submission, Registration):
+            self.swarm.owners[submission.peer_id] = self._account
+        self.swarm.landed[submission.key] = (submission, landed)
+        return landed
+
+    def _see(self) -> Landed:
+        landed = self.ledger.mine()
+        self._known = (len(self.ledger.state.blocks) - 1, self.ledger.state.blocks[-1])
+        return landed
+
+    def _owner(self, peer: str) -> Owner:
+        account = self.swarm.owners.get(peer)
+        return "nobody" if account is None else "us" if account == self._account else "stranger"
+
+    def _error(self, submission: Submission) -> str:
+        """The contract's checks, in its order."""
+        swarm, there = self.swarm, submission.key in self.swarm.landed
+        if isinstance(submission, Registration):
+            return "PeerIdAlreadyRegistered" if submission.peer_id in swarm.owners else ""
+        if submission.round > swarm.round:
+            return "InvalidRoundNumber"
+        last = swarm.stage if submission.round == swarm.round else swarm.stages
+        if isinstance(submission, Reward) and submission.stage > last:
+            return "InvalidStageNumber"
+        if there:
+            return "RewardAlreadySubmitted" if isinstance(submission, Reward) else "WinnerAlreadyVoted"
+        if self._owner(submission.peer_id) != "us":
+            return "InvalidVoterPeerId"
+        distinct = not isinstance(submission, Winners) or len(set(submission.winners)) == len(submission.winners)
+        return "" if distinct else "InvalidVote"

@@ -1,0 +1,98 @@
+"""The round clock, pure: what is to be done about the open round, from what is known of it and the time.
+
+           nobody has voted          enough votes, or deadline and any vote
+    open ---- deadline ---> Extend   open ---> Advance (the last stage of the last round: Finish)
+
+A round in which nobody has voted is never advanced, however long it takes: a swarm whose trainers are all away stands
+still and goes on where it stood.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When a round ends."""
+
+    leads: bool  # True: this household advances the swarm's rounds
+    min_s: float
+    max_s: float
+    quorum: float  # share of the expected peers, in (0, 1]
+    max_rounds: int | None  # None: for ever
+
+
+@dataclass(frozen=True)
+class ClockState:
+    """What is known of the open round."""
+
+    rules: Rules
+    number: int
+    stage: int
+    stages: int
+    opened_at: float  # unix seconds
+    deadline: float  # unix seconds
+    voters: int  # peers that are through with it
+    expected: int  # peers that should be
+    reached: tuple[int, int]  # the latest round and stage this swarm was ever seen in
+
+
+@dataclass(frozen=True)
+class Stay:
+    """Nothing is to be done."""
+
+
+@dataclass(frozen=True)
+class Extend:
+    """Announce the round again with a new deadline."""
+
+    deadline: float  # unix seconds
+
+
+@dataclass(frozen=True)
+class Advance:
+    """Put the next stage or round on the chain."""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The last round is over: advance no more."""
+
+
+Action = Stay | Extend | Advance | Finish
+
+
+def tick(state: ClockState, now: float) -> Action:
+    """What to do at `now` (unix seconds)."""
+    rules = state.rules
+    if rules.max_rounds is not None and state.number >= rules.max_rounds:
+        return Finish()
+    if (state.number, state.stage) < state.reached:
+        # The chain lost its last moments. This round was over before: its votes are not waited for again.
+        return Advance() if rules.leads else Stay()
+    if is_over(state, now):
+        if is_final(rules, state.number) and state.stage + 1 >= state.stages:
+            return Finish()
+        if rules.leads:
+            return Advance()
+    return Extend(now + rules.max_s) if now >= state.deadline else Stay()
+
+
+def is_over(state: ClockState, now: float) -> bool:
+    """Enough peers are through with the round, or some are and its time is up."""
+    if state.voters == 0:
+        return False
+    enough = state.voters >= needed(state.rules.quorum, state.expected)
+    return now >= state.deadline or (enough and now - state.opened_at >= state.rules.min_s)
+
+
+def is_final(rules: Rules, number: int) -> bool:
+    """No round follows this one."""
+    return rules.max_rounds is not None and number + 1 == rules.max_rounds
+
+
+def needed(quorum: float, expected: int) -> int:
+    """Votes that end a round early; the small term keeps 0.1 of 30 at 3."""
+    return max(1, math.ceil(quorum * expected - 1e-9))

@@ -1,0 +1,122 @@
+"""Sends an account's transactions: nonces counted here, raw and signed, in batches, receipts checked.
+
+    calls --gas price, nonce, sign--> all but the first --> the first --> receipts
+                                        (the node's pool)   (sets them off)
+
+The first nonce goes last. A node that mines each transaction at once (anvil) otherwise races with itself: a transaction
+that arrives in the moment its predecessor is mined waits for it for ever. Sent this way, they all lie ready when the
+first one comes. For the same reason one batch is through before the next is sent, and so the node always knows the
+nonce.
+
+The caller repeats after looking at what has landed, so nothing here is repeated blindly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from services.coordinator.chain import ChainError
+from services.coordinator.rpc import Rpc, RpcError
+
+GAS_MARGIN = 1.5  # over the node's estimate: transactions of the same batch change the storage it was made on
+BUMP, BUMP_CAP = 1.25, 4.0  # on the gas price, after a failure; nodes ask for 1.1 to replace a transaction
+WAIT_S, WAIT_CAP_S = 0.01, 0.5  # between two looks for receipts, growing
+THERE = ("already known", "already imported")  # what nodes say of a transaction they have
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """A transaction to sign. `to` None: it puts a contract on the chain."""
+
+    to: str | None
+    data: str
+    gas: int  # the node's estimate
+
+
+Signer = Callable[[dict[str, Any]], tuple[str, str]]  # fields -> raw transaction and its hash, both 0x...
+
+
+class Sender:
+    """One account's transactions."""
+
+    def __init__(self, rpc: Rpc, account: str, sign: Signer, timeout_s: float) -> None:
+        self._rpc, self._account, self._sign, self._timeout_s = rpc, account, sign, timeout_s
+        self._chain = 0  # grows when the chain turns out to be another one
+        self._bump = 1.0
+        self._lock = asyncio.Lock()  # the clock and the submitter share the nonces
+
+    def forget(self) -> None:
+        """The chain is not the one it was: nothing in flight will land."""
+        self._chain += 1
+
+    async def send(self, transactions: Sequence[Transaction]) -> list[dict[str, Any]]:
+        """Send all, and give their receipts. Raises ChainError; some may have landed then."""
+        if not transactions:
+            return []
+        async with self._lock:
+            try:
+                receipts = await self._send(transactions)
+            except ChainError:
+                self._bump = min(self._bump * BUMP, BUMP_CAP)
+                raise
+            self._bump = 1.0
+            return receipts
+
+    async def _send(self, transactions: Sequence[Transaction]) -> list[dict[str, Any]]:
+        chain = self._chain
+        signed = await self._signed(transactions)
+        first, *rest = [("eth_sendRawTransaction", [raw]) for raw, _ in signed]
+        # The first goes even if others are refused: what lies in their place then, left by a process that died, is ours
+        # too, and moves on.
+        answers = [*await self._rpc.ask(rest), *await self._rpc.ask([first])]
+        self._check(answers)
+        return await self._receipts([hash_ for _, hash_ in signed], chain)
+
+    async def _signed(self, transactions: Sequence[Transaction]) -> list[tuple[str, str]]:
+        # Nothing of ours is in flight, so the latest block knows the nonce; a transaction that got stuck, or was left
+        # by a process that died, is replaced: a second advance beside the first would skip a round.
+        price, count, chain_id = await self._rpc.sure(
+            [("eth_gasPrice", []), ("eth_getTransactionCount", [self._account, "latest"]), ("eth_chainId", [])]
+        )
+        shared = {"value": 0, "gasPrice": int(int(price, 16) * self._bump), "chainId": int(chain_id, 16)}
+        filled = [_fill(one, int(count, 16) + index) | shared for index, one in enumerate(transactions)]
+        return await asyncio.to_thread(lambda: [self._sign(fields) for fields in filled])
+
+    def _check(self, answers: Sequence[Any]) -> None:
+        """Raises ChainError for the first transaction the node did not take."""
+        for answer in answers:
+            if isinstance(answer, RpcError) and not any(words in answer.message.lower() for words in THERE):
+                raise ChainError(f"the chain takes no transaction of ours: {answer.message}", self._remedy(answer))
+
+    def _remedy(self, answer: RpcError) -> str:
+        if "insufficient funds" in answer.message.lower():
+            return f"send some of the chain's coin to {self._account}"
+        return "it is tried again by itself"
+
+    async def _receipts(self, hashes: Sequence[str], chain: int) -> list[dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        until, wait_s = time.monotonic() + self._timeout_s, WAIT_S
+        while True:
+            missing = [hash_ for hash_ in hashes if hash_ not in found]
+            answers = await self._rpc.sure([("eth_getTransactionReceipt", [hash_]) for hash_ in missing])
+            found |= {hash_: receipt for hash_, receipt in zip(missing, answers, strict=True) if receipt}
+            if len(found) == len(set(hashes)):
+                return [found[hash_] for hash_ in hashes]
+            if chain != self._chain:
+                raise ChainError("the chain went back while transactions were on their way", "they are sent again")
+            if time.monotonic() > until:
+                raise ChainError(
+                    f"{len(hashes) - len(found)} transactions were not mined within {self._timeout_s:.0f} s",
+                    "they are sent again at a higher gas price",
+                )
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 1.5, WAIT_CAP_S)
+
+
+def _fill(transaction: Transaction, nonce: int) -> dict[str, Any]:
+    to = {} if transaction.to is None else {"to": transaction.to}
+    return {"gas": int(transaction.gas * GAS_MARGIN), "nonce": nonce, "data": transaction.data, **to}

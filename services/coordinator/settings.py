@@ -1,0 +1,55 @@
+"""What the coordinator is told (config/coordinator.yaml)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from shared.settings import ServiceSettings, Settings
+
+ARTIFACTS = Path(__file__).resolve().parents[2] / "contracts" / "artifacts"
+
+
+def _word(value: object) -> object:
+    """YAML reads a bare yes or no as a boolean."""
+    return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+
+
+class ClockSettings(Settings):
+    """When a round ends."""
+
+    leads: Annotated[Literal["auto", "yes", "no"], BeforeValidator(_word)]  # auto: if our account is a stage manager
+    min_s: float = Field(ge=0)
+    max_s: float = Field(gt=0)
+    quorum: float = Field(gt=0, le=1)
+    max_rounds: int | None = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ClockSettings:
+        if self.min_s > self.max_s:
+            raise ValueError(f"ROUND_MIN_S ({self.min_s}) is above ROUND_MAX_S ({self.max_s})")
+        return self
+
+
+class CoordinatorSettings(ServiceSettings):
+    """All of the coordinator's settings."""
+
+    chain_url: str = Field(pattern=r"^https?://")
+    swarm_contract: str | None = Field(pattern=r"^0x[0-9a-fA-F]{40}$")
+    artifacts: Path | None
+    clock: ClockSettings
+    poll_s: float = Field(gt=0)
+    batch: int = Field(ge=1, le=500)
+    receipt_timeout_s: float = Field(gt=0)
+
+    @property
+    def home(self) -> Path:
+        """Where the account's key and our deployment are kept."""
+        return self.state_dir / "coordinator"
+
+    @property
+    def contracts(self) -> Path:
+        """The folder of the compiled contracts."""
+        return self.artifacts or ARTIFACTS

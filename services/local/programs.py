@@ -1,0 +1,109 @@
+"""What a run is made of: the programs, the order they start in, and what each is told.
+
+    redis -> chain -> coordinator, identity, judge, p2p -> trainer-0 .. trainer-n-1
+
+They are all started at once in this order and stopped in the reverse one; each waits by itself for its neighbours.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.local.embedded import redis_command
+from services.local.folder import MARK, Plan, RunFolder
+
+SERVICES = ("coordinator", "identity", "judge", "p2p")
+QUICK_S = 3  # redis and anvil are up at once, or not at all
+OFF = ("", "None")  # how RL Swarm users write that a variable is not set
+
+
+@dataclass(frozen=True)
+class Program:
+    """One process under supervision. Its own environment goes into a file: nothing secret belongs there."""
+
+    name: str
+    command: tuple[str, ...]
+    priority: int  # lower starts earlier and stops later
+    group: str = ""  # those of a group stop together; "": alone
+    environment: Mapping[str, str] = field(default_factory=dict)
+    settled_s: int | None = None  # a program that lives so long has started well; None: as the settings say
+
+
+def trainers(peers: int) -> list[str]:
+    """The trainers' program names, which are also their instance names."""
+    return [f"trainer-{index}" for index in range(peers)]
+
+
+def place(program: str) -> tuple[int, int]:
+    """Where a program stands in the starting order; what is not known comes last."""
+    kind, _, number = program.partition("-")
+    order = ("redis", "chain", *SERVICES, "trainer")
+    return (order.index(kind) if kind in order else len(order), int(number) if number.isdecimal() else 0)
+
+
+def programs(plan: Plan, folder: RunFolder, anvil: Path | None) -> list[Program]:
+    """All programs of a run; `anvil` is the chain's binary, None where the chain is not ours."""
+    found: list[Program] = []
+    if plan.own_redis:
+        found.append(Program("redis", tuple(redis_command(folder, plan.ports["redis"])), 1, settled_s=QUICK_S))
+    if anvil is not None:
+        told = {
+            "CHAIN_BINARY": str(anvil),
+            "CHAIN_PORT": str(plan.ports["chain"]),
+            "CHAIN_STATE": str(folder.chain_state),
+        }
+        found.append(Program("chain", _module("local.chain"), 2, environment=told, settled_s=QUICK_S))
+    found += [_service(name, name, plan, 10, "services") for name in SERVICES]
+    return found + [_service(name, "trainer", plan, 20, "trainers") for name in trainers(plan.peers)]
+
+
+def environment(plan: Plan, folder: RunFolder, environ: Mapping[str, str]) -> dict[str, str]:
+    """What every program of the run is told: the user's environment, completed by what it does not set."""
+    given = {name: value for name, value in environ.items() if value.strip() not in OFF}
+    # Addresses as the plan has them, which was made from this environment or from that of the run's first start.
+    fixed = {
+        "JUDGE_PORT": str(plan.ports["judge"]),
+        "IDENTITY_PORT": str(plan.ports["identity"]),
+        "P2P_PORT": str(plan.ports["p2p"]),
+        "P2P_PEERS": str(plan.peers),
+    }
+    if plan.own_redis:
+        fixed["REDIS_URL"] = f"redis://127.0.0.1:{plan.ports['redis']}/0"
+    if plan.own_chain:
+        fixed["CHAIN_URL"] = f"http://127.0.0.1:{plan.ports['chain']}"
+    if plan.rounds is not None:
+        fixed["MAX_ROUNDS"] = str(plan.rounds)
+    if plan.model is not None:
+        fixed["MODEL_NAME"] = plan.model
+    return {**_defaults(plan, folder), **given, **fixed, MARK: str(folder.root)}
+
+
+def _defaults(plan: Plan, folder: RunFolder) -> dict[str, str]:
+    found = {
+        "JUDGE_URL": f"http://127.0.0.1:{plan.ports['judge']}",
+        "IDENTITY_URL": f"http://127.0.0.1:{plan.ports['identity']}",
+        "STATE_DIR": str(folder.state),
+        "SWARM_NAME": plan.name,
+        "PYTHONUNBUFFERED": "1",
+    }
+    if plan.model in (None, "embedded"):
+        found["OMP_NUM_THREADS"] = "1"  # a tiny model on two threads is 10 times slower than on one
+    return found
+
+
+def _service(name: str, service: str, plan: Plan, priority: int, group: str) -> Program:
+    told = {"INSTANCE": name, "HTTP_PORT": str(plan.ports[f"health:{name}"])}
+    return Program(name, _module(service), priority, group, told)
+
+
+def _module(name: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", f"services.{name}")
+
+
+def user_sets(name: str) -> bool:
+    """True if the user's environment sets a variable."""
+    return os.environ.get(name, "").strip() not in OFF

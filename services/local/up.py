@@ -1,0 +1,180 @@
+"""Starts a run and stays with it to its end.
+
+prepare: plan, ports, binaries --> launch: supervisord --> follow (watch.py) --> summary.json --> stop in order
+           |
+           +-- the run goes on already, without us: attach to it
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.local.anvil import find_anvil
+from services.local.conf import render
+from services.local.embedded import answers, redis_binary
+from services.local.folder import Plan, RunFolder, write_whole
+from services.local.orphans import sweep
+from services.local.ports import pick, wants
+from services.local.programs import SERVICES, environment, programs, trainers, user_sets
+from services.local.restarts import read_restarts
+from services.local.settings import LocalSettings
+from services.local.snapshot import Snapshot
+from services.local.summary import Summary, summarize
+from services.local.supervisor import Supervisor
+from services.local.watch import Watch, follow
+from shared.errors import SwarmError
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for; None leaves it to the environment, the run's last start, or the default."""
+
+    peers: int | None = None
+    rounds: int | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that can be launched."""
+
+    folder: RunFolder
+    plan: Plan
+    supervisor: Supervisor
+    environment: dict[str, str]
+    attached: bool  # it runs already
+    notes: list[str]  # what the user should know
+
+
+Show = Callable[[Snapshot], None]
+
+
+@contextlib.contextmanager
+def only_one(folder: RunFolder) -> Iterator[None]:
+    """Hold the run while the block lasts: two that look after one run would both start it again."""
+    with folder.lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SwarmError(
+                f"the run {folder.root.name} is up, and another `rlswarm up` stays with it",
+                f"look at it with: rlswarm status --name {folder.root.name}",
+            ) from error
+        yield
+
+
+def prepare(folder: RunFolder, asked: Asked, settings: LocalSettings) -> Prepared:
+    """Find out all that can go wrong before anything is started; raises SwarmError."""
+    folder.create()
+    folder.stopping.unlink(missing_ok=True)
+    supervisor = Supervisor(folder)
+    saved = folder.read_plan()
+    if saved is not None and supervisor.programs() is not None:
+        told = environment(saved, folder, os.environ)
+        return Prepared(folder, saved, supervisor, told, True, [f"{saved.name} is running already: attached to it"])
+    notes = []
+    if ended := sweep(folder):
+        notes.append(f"ended {ended} processes that an earlier start of {folder.root.name} left")
+    plan, port_notes = make_plan(folder.root.name, asked, settings, saved)
+    anvil = find_anvil(_cache(settings)) if plan.own_chain else None
+    folder.write_plan(plan)
+    folder.supervisor_conf.write_text(render(folder, programs(plan, folder, anvil), settings))
+    told = environment(plan, folder, os.environ)
+    return Prepared(folder, plan, supervisor, told, False, notes + port_notes)
+
+
+def make_plan(name: str, asked: Asked, settings: LocalSettings, saved: Plan | None) -> tuple[Plan, list[str]]:
+    """Settle what was asked for and where everything listens; the notes say what is not where one would look."""
+    peers = asked.peers or (settings.peers if user_sets("P2P_PEERS") or saved is None else saved.peers)
+    rounds = asked.rounds or settings.rounds or (saved.rounds if saved else None)
+    model = asked.model or settings.model or (saved.model if saved else None)
+    own_redis, own_chain = _needs_redis(), not user_sets("CHAIN_URL")
+    if own_redis:
+        redis_binary()
+    wanted = wants([*SERVICES, *trainers(peers)], peers, own_redis=own_redis, own_chain=own_chain)
+    picked = pick(wanted, os.environ, saved.ports if saved else {})
+    plan = Plan(
+        name=name,
+        peers=peers,
+        rounds=rounds,
+        model=model,
+        ports=picked.ports,
+        own_redis=own_redis,
+        own_chain=own_chain,
+        started_at=saved.started_at if saved else time.time(),
+    )
+    return plan, picked.notes
+
+
+def _needs_redis() -> bool:
+    if not user_sets("REDIS_URL"):
+        return True
+    if not answers(os.environ["REDIS_URL"]):
+        raise SwarmError("no Redis answers at the address in REDIS_URL", "start it, or unset REDIS_URL to get one here")
+    return False
+
+
+def _cache(settings: LocalSettings) -> Path:
+    return settings.cache_dir.absolute()
+
+
+def up(prepared: Prepared, show: Show) -> Summary | None:
+    """Run the swarm to its end; its summary, or None if it was stopped before. Raises SwarmError."""
+    return asyncio.run(_up(prepared, show))
+
+
+async def _up(prepared: Prepared, show: Show) -> Summary | None:
+    supervisor, folder = prepared.supervisor, prepared.folder
+    stop = asyncio.Event()
+    for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(sig) is not signal.SIG_IGN:  # under nohup a hangup stays ignored
+            asyncio.get_running_loop().add_signal_handler(sig, stop.set)
+    watch = Watch(folder, prepared.plan, prepared.environment["REDIS_URL"])
+    try:
+        if not prepared.attached:
+            await asyncio.to_thread(supervisor.start, prepared.environment)
+        work = asyncio.create_task(_until_finished(prepared, watch, show))
+        told = asyncio.create_task(stop.wait())
+        await asyncio.wait({work, told}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if not work.done():
+            folder.stopping.touch()  # ends the work at its next look, also one that just starts supervisord again
+        return await work
+    finally:
+        await watch.close()
+        await asyncio.to_thread(down, folder)
+
+
+async def _until_finished(prepared: Prepared, watch: Watch, show: Show) -> Summary | None:
+    finished = False
+    async for snapshot in follow(watch, prepared.supervisor, prepared.folder, prepared.environment):
+        show(snapshot)
+        finished = snapshot.finished
+    if not finished:
+        return None
+    summary = summarize(
+        watch.history,
+        seconds=time.time() - prepared.plan.started_at,
+        restarts=len(read_restarts(prepared.folder.restarts)),
+        chain=watch.seen.chain,
+        chain_url=prepared.environment["CHAIN_URL"],
+    )
+    write_whole(prepared.folder.summary, summary.model_dump_json(indent=1) + "\n")
+    return summary
+
+
+def down(folder: RunFolder) -> bool:
+    """Stop a run in good order; True if anything of it was running."""
+    supervisor = Supervisor(folder)
+    ran = supervisor.alive()
+    supervisor.stop()
+    swept = sweep(folder)
+    return ran or swept > 0

@@ -1,0 +1,254 @@
+"""What a chain promises, on the real one (anvil) and on its double."""
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from services.coordinator.chain import ChainDown, ChainError, ContractMissing, Landed, Reverted
+from services.coordinator.memory_chain import Ledger, MemoryChain
+from services.coordinator.web3_chain import Web3Chain
+from services.local.anvil import AnvilMissing
+from shared.messages import Registration, Reward, Winners
+from tests.coordinator_kit import ARTIFACTS, PEERS, Node
+
+A, B, C = PEERS[:3]
+NOWHERE = "0x" + "12" * 20
+
+
+class Memory:
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+
+    def chain(self) -> MemoryChain:
+        return MemoryChain(self.ledger, "0x" + secrets.token_hex(20))
+
+    def save(self) -> None:
+        self.saved = self.ledger.snapshot()
+
+    def go_back(self) -> None:
+        self.ledger.restore(self.saved)
+
+    def unreachable(self) -> MemoryChain:
+        ledger = Ledger()
+        ledger.up = False
+        return MemoryChain(ledger)
+
+
+class Anvil:
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    def chain(self) -> Web3Chain:
+        return Web3Chain(self.node.url, "0x" + secrets.token_hex(32), ARTIFACTS, receipt_timeout_s=5)
+
+    def save(self) -> None:
+        self.saved = self.node.ask("evm_snapshot")
+
+    def go_back(self) -> None:
+        assert self.node.ask("evm_revert", self.saved)
+
+    def unreachable(self) -> Web3Chain:
+        return Web3Chain("http://127.0.0.1:1", "0x" + secrets.token_hex(32), ARTIFACTS)
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory) -> Iterator[Node]:
+    try:
+        node = Node(tmp_path_factory.mktemp("chain"))
+    except AnvilMissing as error:
+        pytest.skip(str(error))
+    yield node
+    node.kill()
+
+
+@pytest.fixture(params=["memory", "anvil"])
+def world(request):
+    return Memory() if request.param == "memory" else Anvil(request.getfixturevalue("node"))
+
+
+@pytest.fixture
+async def chain(world):
+    chain = world.chain()
+    await chain.deploy()
+    return chain
+
+
+async def landed(chain, *submissions) -> list[Landed]:
+    results = await chain.submit(submissions)
+    assert all(isinstance(result, Landed) for result in results), results
+    return results
+
+
+async def refused(chain, submission) -> str:
+    (result,) = await chain.submit([submission])
+    assert isinstance(result, Reverted)
+    return result.error
+
+
+async def to_round(chain, number: int) -> None:
+    for _ in range(number):
+        await chain.advance()
+
+
+async def test_a_new_contract_is_in_round_0_and_its_founder_leads(chain, world):
+    head = await chain.head()
+    assert (head.round, head.stage, head.stages, head.bootnodes, head.forgot) == (0, 0, 1, (), False)
+    assert head.chain_id == 685685
+    assert await chain.may_advance()
+    guest = world.chain()
+    guest.use(chain.contract)
+    assert not await guest.may_advance()
+    with pytest.raises(ChainError, match="OnlyStageManager"):
+        await guest.advance()
+
+
+async def test_an_advance_opens_the_next_round(chain):
+    before = await chain.head()
+    await chain.advance()
+    after = await chain.head()
+    assert (after.round, after.stage) == (1, 0)
+    assert after.block > before.block
+    assert after.genesis == before.genesis
+    assert not after.forgot
+
+
+async def test_submissions_land_and_say_where(chain):
+    registration, reward = Registration(peer_id=A), Reward(peer_id=A, round=0, stage=0, points=-438)
+    vote = Winners(peer_id=A, round=0, winners=(A, B))
+    assert await chain.holds([registration, reward, vote]) == [False, False, False]
+    first = await landed(chain, registration)
+    rest = await landed(chain, reward, vote)
+    assert await chain.holds([registration, reward, vote]) == [True, True, True]
+    assert await chain.find([registration, reward, vote]) == [*first, *rest]
+    blocks = [one.block for one in (*first, *rest)]
+    assert blocks == sorted(blocks)
+    assert all(one.transaction.startswith("0x") and len(one.transaction) == 66 for one in rest)
+
+
+async def test_both_signs_and_the_largest_rewards_land(chain):
+    await landed(chain, Registration(peer_id=A))
+    await to_round(chain, 3)
+    extremes = (0, 5, -(2**63), 2**63 - 1)
+    await landed(chain, *(Reward(peer_id=A, round=n, stage=0, points=p) for n, p in enumerate(extremes)))
+
+
+async def test_what_is_settled_cannot_be_settled_again(chain):
+    reward, vote = Reward(peer_id=A, round=0, stage=0, points=1), Winners(peer_id=A, round=0, winners=(B,))
+    await landed(chain, Registration(peer_id=A))
+    await landed(chain, reward, vote)
+    assert await refused(chain, Registration(peer_id=A)) == "PeerIdAlreadyRegistered"
+    assert await refused(chain, reward.model_copy(update={"points": 9})) == "RewardAlreadySubmitted"
+    assert await refused(chain, vote.model_copy(update={"winners": (C,)})) == "WinnerAlreadyVoted"
+
+
+async def test_refusals_come_by_name(chain):
+    assert await refused(chain, Reward(peer_id=A, round=0, stage=0, points=1)) == "InvalidVoterPeerId"
+    await landed(chain, Registration(peer_id=A))
+    assert await refused(chain, Reward(peer_id=A, round=9, stage=0, points=1)) == "InvalidRoundNumber"
+    assert await refused(chain, Reward(peer_id=A, round=0, stage=4, points=1)) == "InvalidStageNumber"
+    assert await refused(chain, Winners(peer_id=A, round=9, winners=(B,))) == "InvalidRoundNumber"
+    assert await refused(chain, Winners(peer_id=A, round=0, winners=(B, B))) == "InvalidVote"
+
+
+async def test_a_refusal_holds_nothing_else_of_its_batch_up(chain):
+    await landed(chain, Registration(peer_id=A))
+    good, late = Reward(peer_id=A, round=0, stage=0, points=1), Reward(peer_id=A, round=4, stage=0, points=1)
+    vote = Winners(peer_id=A, round=0, winners=(B,))
+    first, second, third = await chain.submit([late, good, vote])
+    assert first == Reverted("InvalidRoundNumber")
+    assert isinstance(second, Landed)
+    assert isinstance(third, Landed)
+
+
+async def test_a_strangers_peer_is_not_ours(chain, world):
+    guest = world.chain()
+    guest.use(chain.contract)
+    reward = Reward(peer_id=A, round=0, stage=0, points=1)
+    await landed(guest, Registration(peer_id=A))
+    await landed(guest, reward)
+    assert await chain.owners([A, B]) == ["stranger", "nobody"]
+    assert await guest.owners([A]) == ["us"]
+    assert await chain.owners([]) == []
+    assert await chain.holds([reward, Registration(peer_id=A)]) == [False, False]
+    assert await refused(chain, Registration(peer_id=A)) == "PeerIdAlreadyRegistered"
+
+
+async def test_voters_of_a_round_are_seen_whoever_sent_them(chain, world):
+    guest = world.chain()
+    guest.use(chain.contract)
+    await landed(chain, Registration(peer_id=A))
+    await landed(guest, Registration(peer_id=B))
+    await landed(chain, Winners(peer_id=A, round=0, winners=(B,)), Reward(peer_id=A, round=0, stage=0, points=1))
+    await chain.head()
+    assert await chain.voters(0) == {A}
+    await landed(guest, Winners(peer_id=B, round=0, winners=(B,)))
+    await chain.head()
+    assert await chain.voters(0) == {A, B}
+    assert await chain.voters(1) == frozenset()
+    assert await chain.rewarded(0, 0) == {A}
+
+
+async def test_advances_and_batches_at_once_do_not_disturb_each_other(chain):
+    await landed(chain, Registration(peer_id=A))
+    await to_round(chain, 60)
+    rewards = [Reward(peer_id=A, round=number, stage=0, points=number) for number in range(60)]
+    _, results, _ = await asyncio.gather(chain.advance(), chain.submit(rewards), chain.advance())
+    assert all(isinstance(result, Landed) for result in results)
+    assert len({result.transaction for result in results}) == 60
+    assert (await chain.head()).round == 62
+
+
+async def test_an_empty_batch_is_no_transaction(chain):
+    before = await chain.head()
+    assert await chain.submit([]) == []
+    assert await chain.holds([]) == []
+    assert (await chain.head()).block == before.block
+
+
+async def test_a_chain_that_went_back_says_so_once_and_takes_submissions_again(chain, world):
+    await landed(chain, Registration(peer_id=A))
+    await chain.head()
+    world.save()
+    reward = Reward(peer_id=A, round=0, stage=0, points=1)
+    await landed(chain, reward)
+    world.go_back()
+    assert (await chain.head()).forgot
+    assert not (await chain.head()).forgot
+    assert await chain.holds([reward]) == [False]
+    await landed(chain, reward)
+
+
+async def test_blocks_lost_right_after_they_were_mined_are_missed_too(chain, world):
+    await landed(chain, Registration(peer_id=A))
+    await chain.head()
+    world.save()
+    await landed(chain, Reward(peer_id=A, round=0, stage=0, points=1))  # no look between this and the loss
+    world.go_back()
+    assert (await chain.head()).forgot
+
+
+async def test_an_address_without_code_is_no_contract(chain):
+    chain.use(NOWHERE)
+    with pytest.raises(ContractMissing, match="no contract at"):
+        await chain.head()
+    with pytest.raises(ContractMissing):
+        await chain.holds([Registration(peer_id=A)])
+    with pytest.raises(ContractMissing):
+        await chain.submit([Registration(peer_id=A)])
+
+
+async def test_a_chain_without_a_contract_yet_says_so(world):
+    with pytest.raises(ContractMissing):
+        await world.chain().head()
+
+
+async def test_a_chain_that_does_not_answer_is_down(world):
+    chain = world.unreachable()
+    chain.use(NOWHERE)
+    for question in (chain.head, chain.may_advance, chain.advance, chain.deploy):
+        with pytest.raises(ChainDown):
+            await question()
+    with pytest.raises(ChainDown):
+        await chain.submit([Registration(peer_id=A)])

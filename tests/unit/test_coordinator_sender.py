@@ -1,0 +1,93 @@
+"""What a node can do to transactions, played by one that is told what to answer."""
+
+import pytest
+
+from services.coordinator.chain import ChainDown, ChainError
+from services.coordinator.rpc import Rpc
+from services.coordinator.sender import Sender, Transaction
+
+CALL = Transaction("0x" + "11" * 20, "0x", 100)
+
+
+class Node:
+    def __init__(self) -> None:
+        self.refusal: str | None = None
+        self.mines = True
+        self.sent: list[str] = []
+        self.broken: object = None
+
+    def make_batch_request(self, requests):
+        if self.broken is not None:
+            return self.broken
+        answers = [{"id": number, **self._answer(*request)} for number, request in enumerate(requests)]
+        return answers[::-1]  # a server may answer in any order
+
+    def _answer(self, method, arguments):
+        if method == "eth_sendRawTransaction":
+            self.sent.append(arguments[0])
+            if self.refusal:
+                return {"error": {"code": -32000, "message": self.refusal}}
+            return {"result": arguments[0]}
+        if method == "eth_getTransactionReceipt":
+            return {"result": {"hash": arguments[0]} if self.mines else None}
+        return {"result": {"eth_gasPrice": "0x64", "eth_getTransactionCount": "0x7", "eth_chainId": "0x1"}[method]}
+
+
+def sign(fields):
+    raw = f"{fields['nonce']} at {fields['gasPrice']}"
+    return raw, raw
+
+
+@pytest.fixture
+def node() -> Node:
+    return Node()
+
+
+@pytest.fixture
+def sender(node) -> Sender:
+    return Sender(Rpc(node, "http://key:secret@node:8545/secret", 50), "0xME", sign, timeout_s=0.05)
+
+
+async def test_nonces_are_counted_here_and_the_first_is_sent_last(node, sender):
+    receipts = await sender.send([CALL, CALL, CALL])
+    assert [receipt["hash"] for receipt in receipts] == ["7 at 100", "8 at 100", "9 at 100"]
+    assert node.sent == ["8 at 100", "9 at 100", "7 at 100"]
+    assert await sender.send([]) == []
+
+
+async def test_what_is_not_mined_in_time_is_replaced_at_a_higher_price_until_it_is(node, sender):
+    node.mines = False
+    for _ in range(2):
+        with pytest.raises(ChainError, match="not mined"):
+            await sender.send([CALL])
+    node.mines = True
+    await sender.send([CALL])
+    await sender.send([CALL])
+    assert node.sent == ["7 at 100", "7 at 125", "7 at 156", "7 at 100"]
+
+
+async def test_a_transaction_the_node_has_already_is_no_refusal(node, sender):
+    node.refusal = "transaction already imported"
+    assert len(await sender.send([CALL])) == 1
+
+
+async def test_an_account_without_funds_is_told_what_to_do(node, sender):
+    node.refusal = "insufficient funds for gas * price + value"
+    with pytest.raises(ChainError, match="send some of the chain's coin to 0xME"):
+        await sender.send([CALL])
+
+
+async def test_the_first_transaction_goes_even_if_those_behind_it_are_refused(node, sender):
+    node.refusal = "replacement transaction underpriced"
+    with pytest.raises(ChainError, match="underpriced"):
+        await sender.send([CALL, CALL])
+    assert node.sent == ["8 at 100", "7 at 100"]
+
+
+@pytest.mark.parametrize("answer", [{"error": "no batches"}, "busy", []])
+async def test_a_node_that_talks_nonsense_is_down_and_its_addresss_secrets_are_not_told(node, sender, answer):
+    node.broken = answer
+    with pytest.raises(ChainDown) as caught:
+        await sender.send([CALL])
+    assert "node:8545" in str(caught.value)
+    assert "secret" not in str(caught.value)

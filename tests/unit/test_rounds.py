@@ -1,0 +1,131 @@
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.coordinator.rounds import Advance, ClockState, Extend, Finish, Rules, Stay, is_final, needed, tick
+
+RULES = Rules(leads=True, min_s=1.0, max_s=20.0, quorum=1.0, max_rounds=None)
+STATE = ClockState(RULES, 5, 0, 1, opened_at=100.0, deadline=120.0, voters=0, expected=3, reached=(5, 0))
+
+
+def test_a_round_without_votes_stays_until_its_deadline_and_is_then_extended():
+    assert tick(STATE, 119.9) == Stay()
+    assert tick(STATE, 120.0) == Extend(140.0)
+    assert tick(replace(STATE, expected=0), 120.0) == Extend(140.0)
+
+
+def test_a_round_ends_when_all_expected_have_voted_but_not_before_its_least_time():
+    voted = replace(STATE, voters=3)
+    assert tick(voted, 100.9) == Stay()
+    assert tick(voted, 101.0) == Advance()
+
+
+def test_a_round_ends_at_its_deadline_if_anybody_has_voted():
+    voted = replace(STATE, voters=1)
+    assert tick(voted, 119.9) == Stay()
+    assert tick(voted, 120.0) == Advance()
+
+
+def test_a_quorum_below_one_ends_a_round_early():
+    half = replace(STATE, rules=replace(RULES, quorum=0.5))
+    assert tick(replace(half, voters=1), 110.0) == Stay()
+    assert tick(replace(half, voters=2), 110.0) == Advance()
+    assert (needed(0.1, 30), needed(0.1, 31), needed(1.0, 0)) == (3, 4, 1)
+
+
+def test_the_last_round_finishes_on_the_same_condition():
+    last = replace(STATE, rules=replace(RULES, max_rounds=6))
+    assert is_final(last.rules, 5)
+    assert not is_final(last.rules, 4)
+    assert not is_final(RULES, 5)
+    assert tick(last, 110.0) == Stay()
+    assert tick(last, 120.0) == Extend(140.0)
+    assert tick(replace(last, voters=3), 101.0) == Finish()
+    assert tick(replace(last, voters=1), 120.0) == Finish()
+
+
+def test_a_round_beyond_the_last_is_finished_at_once():
+    assert tick(replace(STATE, rules=replace(RULES, max_rounds=5)), 100.0) == Finish()
+
+
+def test_the_last_round_goes_through_all_its_stages_before_it_finishes():
+    last = replace(STATE, rules=replace(RULES, max_rounds=6), stages=2, voters=3)
+    assert tick(last, 110.0) == Advance()
+    assert tick(replace(last, stage=1), 110.0) == Finish()
+
+
+def test_who_follows_never_advances_and_gives_more_time_while_the_chain_stays():
+    follower = replace(STATE, rules=replace(RULES, leads=False), voters=3)
+    assert tick(follower, 110.0) == Stay()
+    assert tick(follower, 120.0) == Extend(140.0)
+    assert tick(replace(follower, number=4), 200.0) == Stay()
+
+
+def test_a_chain_that_lost_its_last_rounds_is_brought_back_at_once():
+    assert tick(replace(STATE, number=4), 100.0) == Advance()
+    assert tick(replace(STATE, stages=2, reached=(5, 1)), 100.0) == Advance()
+
+
+votes = st.lists(st.tuples(st.integers(0, 4), st.floats(0, 30)), max_size=60)  # (votes that come in, seconds passed)
+rules = st.builds(
+    Rules,
+    leads=st.booleans(),
+    min_s=st.floats(0, 5),
+    max_s=st.floats(5, 20),
+    quorum=st.floats(0.01, 1),
+    max_rounds=st.none() | st.integers(1, 5),
+)
+
+
+@given(rules, votes, st.integers(0, 5), st.integers(1, 3))
+def test_the_clock_never_skips_never_goes_back_and_never_leaves_a_round_without_votes(rules, votes, expected, stages):
+    now, state = 0.0, ClockState(rules, 0, 0, stages, 0.0, rules.max_s, 0, expected, (0, 0))
+    for came, passed in votes:
+        now += passed
+        state = replace(state, voters=state.voters + came)
+        action = tick(state, now)
+        if isinstance(action, Advance):
+            assert rules.leads
+            assert state.voters > 0
+            assert now - state.opened_at >= rules.min_s or now >= state.deadline
+            last = state.stage + 1 == stages
+            place = (state.number + 1, 0) if last else (state.number, state.stage + 1)
+            state = replace(
+                state,
+                number=place[0],
+                stage=place[1],
+                opened_at=now,
+                deadline=now + rules.max_s,
+                voters=0,
+                reached=place,
+            )
+        elif isinstance(action, Extend):
+            assert action.deadline > now >= state.deadline
+            state = replace(state, deadline=action.deadline)
+        elif isinstance(action, Finish):
+            assert state.number + 1 == rules.max_rounds
+            assert state.voters > 0
+        assert rules.max_rounds is None or state.number < rules.max_rounds
+
+
+@given(rules, st.integers(1, 5), st.integers(1, 3))
+def test_a_clock_that_leads_ends_its_last_round_if_somebody_always_votes(rules, expected, stages):
+    rules = replace(rules, leads=True, max_rounds=rules.max_rounds or 3)
+    now, place, advances = 0.0, (0, 0), 0
+    while True:
+        state = ClockState(rules, *place, stages, now, now + rules.max_s, 1, expected, place)
+        now += rules.max_s
+        action = tick(state, now)
+        if isinstance(action, Finish):
+            break
+        assert action == Advance()
+        advances += 1
+        place = (place[0] + 1, 0) if place[1] + 1 == stages else (place[0], place[1] + 1)
+    assert advances == rules.max_rounds * stages - 1
+
+
+@given(rules, st.integers(0, 5), st.floats(0, 100))
+def test_the_clock_stands_still_at_a_reached_end(rules, voters, now):
+    rules = replace(rules, max_rounds=3)
+    assert tick(ClockState(rules, 3, 0, 1, 0.0, 20.0, voters, 3, (3, 0)), now) == Finish()
