@@ -39,7 +39,7 @@ lint: $(VENV)/.dev  ## Style, types and import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@! grep -qs importlinter pyproject.toml .importlinter || $(BIN)/lint-imports
+	@$(BIN)/lint-imports
 
 format: $(VENV)/.dev  ## Put the code into form
 	@$(BIN)/ruff check --fix .

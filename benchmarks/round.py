@@ -29,7 +29,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 from rich.console import Console
 from rich.table import Table
 

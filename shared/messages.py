@@ -46,6 +46,7 @@ class Round(Message):
     opened_at: float  # unix seconds, when this household saw it open
     deadline: float  # unix seconds, after which a peer's rollouts of this round are too late
     final: bool = False  # True: no round follows; trainers end when they are through with it
+    swarm: str = Field(default="", max_length=256)  # which chain and contract count these rounds; another begins anew
 
     @property
     def key(self) -> str:

@@ -3,7 +3,7 @@
     ROUNDS          coordinator --> every trainer, p2p, identity
     ROLLOUTS_LOCAL  trainer     --> p2p          (to be signed and announced)
     ROLLOUTS_PEER   p2p         --> every trainer (validated)
-    SUBMISSIONS     trainer,p2p --> coordinator  (to be put on the chain)
+    SUBMISSIONS     trainer,p2p --> coordinator  (to be put on the chain; again, if the chain forgot)
     LEDGER          coordinator --> identity, local
     EVENTS          trainer,p2p --> identity, local
 
@@ -54,7 +54,7 @@ ROUNDS: Stream[Round] = Stream("rounds", Round, "broadcast", ("coordinator",), (
 ROLLOUTS_LOCAL: Stream[Rollouts] = Stream("rollouts.local", Rollouts, "work", ("trainer",), ("p2p",), 1_000)
 ROLLOUTS_PEER: Stream[Rollouts] = Stream("rollouts.peer", Rollouts, "broadcast", ("p2p",), ("trainer",), 1_000)
 SUBMISSIONS: Stream[Submission] = Stream(
-    "submissions", Submission, "work", ("trainer", "p2p"), ("coordinator",), 100_000
+    "submissions", Submission, "work", ("trainer", "p2p", "coordinator"), ("coordinator",), 100_000
 )
 LEDGER: Stream[Settled] = Stream("ledger", Settled, "broadcast", ("coordinator",), ("identity", "local"), 100_000)
 EVENTS: Stream[Event] = Stream("events", Event, "broadcast", ("trainer", "p2p"), ("identity", "local"), 20_000)

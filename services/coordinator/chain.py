@@ -29,7 +29,6 @@ class Head:
     """The chain as it is now."""
 
     chain_id: int
-    genesis: str  # hash of block 0: a chain that was begun anew has another
     block: int
     round: int
     stage: int

@@ -142,6 +142,7 @@ class Clock:
             opened_at=opened.opened_at,
             deadline=opened.deadline,
             final=is_final(rules, opened.number),
+            swarm=opened.swarm,
         )
         last: Entry[Round] | None = await self._queue.last(ROUNDS)
         if last is None or last.message != message:

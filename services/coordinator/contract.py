@@ -22,8 +22,7 @@ class Deployment(BaseModel):
 
     address: str  # 0x...
     chain_id: int
-    # Tells this deployment from another at the same address: addresses follow from the account alone, and two chains
-    # begun within one second have the same first block.
+    # Tells this deployment from another at the same address: addresses follow from the account alone.
     mark: str
 
 
@@ -60,7 +59,8 @@ class Contract:
 
     def identity(self, head: Head) -> str:
         """The same for the same swarm: what is known of one does not hold for another."""
-        return f"{head.genesis}:{self._chain.contract}:{self._ours.mark if self._ours else ''}"
+        # Not by block 0: anvil makes another one each time it is started on a saved state.
+        return f"{head.chain_id}:{self._chain.contract}:{self._ours.mark if self._ours else ''}"
 
     def _read(self) -> Deployment | None:
         try:

@@ -32,7 +32,6 @@ class _Swarm:
 
 @dataclass
 class _State:
-    genesis: str
     blocks: list[str]  # hashes
     swarms: dict[str, _Swarm] = field(default_factory=dict)
 
@@ -51,8 +50,7 @@ class Ledger:
 
     @staticmethod
     def _new() -> _State:
-        genesis = _hash()
-        return _State(genesis, [genesis])
+        return _State([_hash()])
 
     @property
     def state(self) -> _State:
@@ -126,7 +124,7 @@ class MemoryChain:
         block = len(state.blocks) - 1
         self._known = (block, state.blocks[-1])
         place = (swarm.round, swarm.stage, swarm.stages)
-        return Head(CHAIN_ID, state.genesis, block, *place, tuple(swarm.bootnodes), forgot)
+        return Head(CHAIN_ID, block, *place, tuple(swarm.bootnodes), forgot)
 
     async def may_advance(self) -> bool:
         """See `Chain.may_advance`."""

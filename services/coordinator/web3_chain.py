@@ -79,11 +79,11 @@ class Web3Chain:
     async def head(self) -> Head:
         """See `Chain.head`."""
         known = self._known
-        asked: list[Request] = [("eth_chainId", []), ("eth_getBlockByNumber", ["0x0", False])]
+        asked: list[Request] = [("eth_chainId", [])]
         asked += [("eth_getBlockByNumber", [block, False]) for block in ("latest", hex(known[0] if known else 0))]
         signatures = ("currentRound()", "currentStage()", "stageCount()", "getBootnodes()")
         asked += [self._question(Call(signature, ())) for signature in signatures]
-        chain_id, genesis, latest, again, *answers = await self._rpc.sure(asked)
+        chain_id, latest, again, *answers = await self._rpc.sure(asked)
         number, stage, stages, bootnodes = map(self._answer, signatures, answers)
         forgot = known is not None and (again or {}).get("hash") != known[1]
         if forgot:
@@ -91,8 +91,7 @@ class Web3Chain:
         self._head = int(latest["number"], 16)
         if forgot or self._known is None or self._head >= self._known[0]:
             self._known = (self._head, latest["hash"])
-        origin = str((genesis or {}).get("hash"))
-        return Head(int(chain_id, 16), origin, self._head, number, stage, stages, tuple(bootnodes), forgot)
+        return Head(int(chain_id, 16), self._head, number, stage, stages, tuple(bootnodes), forgot)
 
     async def may_advance(self) -> bool:
         """See `Chain.may_advance`."""

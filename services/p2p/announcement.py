@@ -14,7 +14,7 @@ from functools import lru_cache
 from hashlib import sha1
 from typing import Annotated, Any
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 from pydantic import Field, StringConstraints, ValidationError
 
 from services.p2p.identities import Identity

@@ -20,8 +20,8 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-import msgpack  # type: ignore[import-untyped]
-from google.protobuf.wrappers_pb2 import BytesValue  # type: ignore[import-untyped]
+import msgpack
+from google.protobuf.wrappers_pb2 import BytesValue
 from hivemind.dht import DHTNode
 from hivemind.dht.routing import DHTID
 from hivemind.dht.storage import DictionaryDHTValue

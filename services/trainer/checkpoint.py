@@ -39,6 +39,7 @@ class Progress(BaseModel):
 
     step: int = 0  # updates tried since the peer began; picks questions and randomness
     round: int = -1  # last round trained
+    swarm: str = ""  # whose rounds are counted, see `Round.swarm`
     unsent: tuple[Submission, ...] = ()  # to be queued (again) after a crash; their keys make that harmless
 
 

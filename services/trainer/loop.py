@@ -63,7 +63,7 @@ class Trainer:
             update = await asyncio.to_thread(self._learn, batch)
 
         vote = Winners(peer_id=self.peer, round=round_.number, winners=winners([*local, *external]))
-        self.progress = Progress(step=step + 1, round=round_.number, unsent=(vote,))
+        self.progress = Progress(step=step + 1, round=round_.number, swarm=round_.swarm, unsent=(vote,))
         with watch("checkpoint"):
             await asyncio.to_thread(self._save)
         await queue.publish(SUBMISSIONS, vote)

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 
+from services.trainer.checkpoint import Progress
 from services.trainer.judge import Examiner
 from services.trainer.loop import Trainer
 from services.trainer.peer import keep_lease, lease_peer
@@ -40,7 +41,7 @@ async def _train(settings: TrainerSettings, context: Context, peer: str) -> None
     context.health.facts.update(peer=peer, name=name_of(peer), model=trainer.policy.name)
     context.health.beat()
     await trainer.resend()
-    async for round_ in rounds(context, trainer.progress.round, settings.solo_after_s):
+    async for round_ in rounds(context, trainer.progress, settings.solo_after_s):
         context.health.beat()
         if round_ is None:
             await trainer.play_alone()
@@ -51,18 +52,20 @@ async def _train(settings: TrainerSettings, context: Context, peer: str) -> None
     await examiner.close()
 
 
-async def rounds(context: Context, done: int, solo_after_s: float) -> AsyncIterator[Round | None]:
-    """Each newest open round that is later than `done`, up to and with the final one.
+async def rounds(context: Context, done: Progress, solo_after_s: float) -> AsyncIterator[Round | None]:
+    """Each newest open round that is later than the last one done, up to and with the final one.
 
+    A swarm whose chain was begun anew counts from 0 again: its rounds are later than all of the swarm before.
     None after `solo_after_s` seconds without a new round, again and again until one opens.
     """
     waiting_since, cursor = time.monotonic(), "0"
     while not context.stop.is_set():
         last = await context.queue.last(ROUNDS)
-        if last is not None and last.message.number > done:
+        if last is not None and _is_new(last.message, done):
             context.health.heal("rounds")
             yield last.message
-            done, waiting_since = last.message.number, time.monotonic()
+            done = Progress(round=last.message.number, swarm=last.message.swarm)
+            waiting_since = time.monotonic()
         elif last is not None and last.message.final:
             log.info("the final round is done")
             return
@@ -73,3 +76,7 @@ async def rounds(context: Context, done: int, solo_after_s: float) -> AsyncItera
             cursor = last.id if last else cursor
             await context.queue.read(ROUNDS, cursor, limit=1, wait_s=0.5)
             context.health.beat()
+
+
+def _is_new(round_: Round, done: Progress) -> bool:
+    return round_.swarm != done.swarm or round_.number > done.round

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from services.trainer.checkpoint import Progress
 from services.trainer.exchange import PeerFeed, Want, collect
 from services.trainer.loop import Trainer
 from services.trainer.peer import keep_lease, lease_peer
@@ -78,17 +79,23 @@ async def test_only_the_newest_round_is_played_and_the_final_one_is_the_last():
     for number in range(3):
         await context.queue.publish(ROUNDS, opened(number))
     played = []
-    async for round_ in rounds(context, done=0, solo_after_s=60):
+    async for round_ in rounds(context, Progress(round=0), solo_after_s=60):
         played.append(round_.number)
         if round_.number < 5:
             await context.queue.publish(ROUNDS, opened(round_.number + 1, final=round_.number == 4))
     assert played == [2, 3, 4, 5]
 
 
+async def test_a_chain_that_was_begun_anew_counts_from_nothing_and_is_followed():
+    context = context_of()
+    await context.queue.publish(ROUNDS, opened(0, swarm="new", final=True))
+    assert [r.number async for r in rounds(context, Progress(round=99, swarm="old"), 60) if r] == [0]
+
+
 async def test_without_rounds_the_trainer_goes_on_alone_until_one_opens():
     context = context_of()
     seen = []
-    async for round_ in rounds(context, done=-1, solo_after_s=0.05):
+    async for round_ in rounds(context, Progress(), solo_after_s=0.05):
         seen.append(round_ and round_.number)
         if len(seen) == 2:
             assert "rounds" in context.health.state()["degraded"]
