@@ -1,11 +1,12 @@
 # Variables, all optional:
 #   PYTHON           the Python that makes .venv: 3.11 or 3.12
-#   TORCH_INDEX_URL  where torch comes from; https://download.pytorch.org/whl/cpu spares gigabytes of CUDA on a machine
-#                    without a GPU. A folder wheelhouse/ with a torch wheel is used before any index.
+#   TORCH_INDEX_URL  where torch comes from. On a Linux machine without an NVIDIA GPU that is torch's index of CPU
+#                    builds, which spares gigabytes of CUDA; if it does not answer, and elsewhere, pip's own index.
+#                    A torch wheel in the folder wheelhouse/ will do too.
 #   PEERS ROUNDS NAME MODEL   of `make demo`
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 TORCH_VERSION ?= 2.13.0
-TORCH_INDEX_URL ?=
+TORCH_INDEX_URL ?= $(if $(or $(shell command -v nvidia-smi),$(filter Darwin,$(shell uname))),,https://download.pytorch.org/whl/cpu)
 PEERS ?= 3
 ROUNDS ?=
 NAME ?= demo-$(shell date +%Y%m%d-%H%M%S)
@@ -16,6 +17,18 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 WHEELS := $(if $(wildcard wheelhouse),--find-links wheelhouse)
 INDEX := $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL))
+
+# Modules that decide and do nothing else: no clock, no randomness, no network of their own.
+comma := ,
+empty :=
+space := $(empty) $(empty)
+PURE := $(subst $(space),$(comma),$(strip \
+  $(patsubst %,services/trainer/%.py,advantages loss mixing padding rollout) \
+  $(patsubst %,services/coordinator/%.py,rounds verdicts calls) \
+  $(patsubst %,services/p2p/%.py,announcement validation gate quarantine pacing rejection tally) \
+  $(patsubst %,services/identity/%.py,live sections series board) \
+  $(patsubst %,services/local/%.py,summary snapshot history conf) \
+  $(patsubst %,shared/%.py,messages streams tasks names settings)))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup install demo test test-unit lint format model contracts bench clean
@@ -29,11 +42,12 @@ install: $(VENV)/.all  ## Only what a swarm needs, in .venv
 demo: $(VENV)/.all  ## Start a fresh swarm here, page on http://localhost:3000 (PEERS=3 ROUNDS=60 NAME=...)
 	@$(BIN)/rlswarm up --local --name $(NAME) --peers $(PEERS) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(MODEL),--model $(MODEL))
 
-test: lint  ## Linters, types, import rules, all tests
-	@$(BIN)/python -m pytest
+test: lint test-unit  ## Linters, types, import rules, all tests
+	@$(BIN)/python -m pytest tests/contract tests/integration tests/e2e
 
-test-unit: $(VENV)/.dev  ## Only the quick tests
-	@$(BIN)/python -m pytest tests/unit
+test-unit: $(VENV)/.dev  ## Only the quick tests; decisions must be covered to the last branch
+	@$(BIN)/python -m pytest tests/unit --cov --cov-report=
+	@$(BIN)/coverage report --show-missing --fail-under=100 --include='$(PURE)'
 
 lint: $(VENV)/.dev  ## Style, types and import rules
 	@$(BIN)/ruff check .
@@ -67,8 +81,9 @@ $(VENV)/.python:
 # torch first and alone: another index, or a local wheel, is for it only.
 $(VENV)/.torch: $(VENV)/.python
 	@$(BIN)/python -c 'import sys, importlib.metadata as m; sys.exit(m.version("torch").split("+")[0] != "$(TORCH_VERSION)")' 2>/dev/null \
-		|| { echo "Installing torch $(TORCH_VERSION) (TORCH_INDEX_URL=$(or $(TORCH_INDEX_URL),default)); this can take minutes"; \
-		     $(PIP) install --no-deps $(INDEX) $(WHEELS) torch==$(TORCH_VERSION); }
+		|| { echo "Installing torch $(TORCH_VERSION); this can take minutes"; \
+		     $(if $(INDEX),$(PIP) -q install --retries 1 --no-deps $(INDEX) $(WHEELS) torch==$(TORCH_VERSION) ||) \
+		     $(PIP) install --no-deps $(WHEELS) torch==$(TORCH_VERSION); }
 	@touch $@
 
 $(VENV)/.all: $(VENV)/.torch pyproject.toml config/constraints.txt

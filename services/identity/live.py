@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.messages import (
+    Event,
     Exchanged,
     Judged,
-    Message,
-    Registration,
     Reward,
     Round,
     Sampled,
@@ -81,7 +80,7 @@ class View:
     version: int = 0  # grows with every message
 
 
-def apply(view: View, message: Message) -> None:
+def apply(view: View, message: Round | Event | Settled) -> None:
     """Take one message into the view."""
     view.version += 1
     match message:
@@ -99,7 +98,7 @@ def apply(view: View, message: Message) -> None:
             _keep_newest(view.samples, MAX_SAMPLES)
         case Exchanged():
             _exchanged(view.network, message)
-        case Settled():
+        case _:
             _settled(view, message)
 
 
@@ -141,8 +140,8 @@ def _settled(view: View, message: Settled) -> None:
         case Winners(winners=winners):
             for winner in winners:
                 _peer(view, winner).wins += 1
-        case Registration(peer_id=peer_id):
-            _peer(view, peer_id)
+        case registration:
+            _peer(view, registration.peer_id)
 
 
 def _peer(view: View, peer_id: str) -> Peer:

@@ -41,5 +41,3 @@ def _read(body: bytes) -> Rollouts:
     except ValidationError as error:
         many = any(problem["type"] == "too_long" for problem in error.errors(include_url=False, include_input=False))
         raise Rejected(Reason.TOO_MANY if many else Reason.MALFORMED) from error
-    except (ValueError, RecursionError) as error:
-        raise Rejected(Reason.MALFORMED) from error

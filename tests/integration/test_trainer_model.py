@@ -8,7 +8,6 @@ import torch
 from services.trainer.checkpoint import Checkpoints, Progress
 from services.trainer.game import AnswerGame
 from services.trainer.learner import Batch, Learner
-from services.trainer.padding import left_pad, positions, right_pad
 from services.trainer.policy import Policy
 from services.trainer.rollout import Scored
 from services.trainer.sampling import draw, sample
@@ -192,14 +191,6 @@ def test_the_same_step_gives_the_same_rollouts_and_another_gives_others(policy):
             for g in AnswerGame(policy, Tasks(SETTINGS.data, 4242), GAME, peer="x", questions=4, seed=1).sample(3)
         }
     )
-
-
-def test_padding_is_on_the_side_it_should_be():
-    ids, mask = left_pad([[1, 2, 3], [4]], 0, torch.device("cpu"))
-    assert ids.tolist() == [[1, 2, 3], [0, 0, 4]] and mask.tolist() == [[1, 1, 1], [0, 0, 1]]
-    assert positions(mask).tolist() == [[0, 1, 2], [0, 0, 0]]
-    ids, mask = right_pad([[1, 2, 3], [4]], 0, torch.device("cpu"))
-    assert ids.tolist() == [[1, 2, 3], [4, 0, 0]] and mask.tolist() == [[1, 1, 1], [1, 0, 0]]
 
 
 def weights(policy):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from services.trainer.loss import Scale, grpo_loss
+from services.trainer.padding import left_pad, positions, right_pad
 
 EPSILON = {"epsilon": 0.2, "epsilon_high": 0.28}
 SCALE = Scale(completions=2, tokens=5, max_length=4)
@@ -56,3 +57,11 @@ def test_micro_batches_add_up_to_the_whole_batch():
         rows = (slice(0, 1), slice(1, 4))
         parts = [grpo_loss(now[r], old[r], gain[r], mask[r], kind=kind, scale=scale, **EPSILON) for r in rows]
         assert sum(parts).item() == pytest.approx(whole.item(), rel=1e-5)
+
+
+def test_padding_is_on_the_side_it_should_be():
+    ids, mask = left_pad([[1, 2, 3], [4]], 0, torch.device("cpu"))
+    assert ids.tolist() == [[1, 2, 3], [0, 0, 4]] and mask.tolist() == [[1, 1, 1], [0, 0, 1]]
+    assert positions(mask).tolist() == [[0, 1, 2], [0, 0, 0]]
+    ids, mask = right_pad([[1, 2, 3], [4]], 0, torch.device("cpu"))
+    assert ids.tolist() == [[1, 2, 3], [4, 0, 0]] and mask.tolist() == [[1, 1, 1], [1, 0, 0]]

@@ -83,6 +83,10 @@ def test_the_vote_goes_to_the_best_mean_and_a_tie_to_the_lowest_id():
     assert winners([]) == ()
 
 
+def test_what_peers_get_is_text_and_no_rewards():
+    assert group(ALICE, 0.0, 1.0).as_group().model_dump().keys() == {"question", "completions"}
+
+
 def test_points_are_thousandths():
     assert [points(value) for value in (0, 0.2196, 1, -0.5)] == [0, 220, 1000, -500]
 
