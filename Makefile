@@ -82,7 +82,7 @@ $(VENV)/.python:
 $(VENV)/.torch: $(VENV)/.python
 	@$(BIN)/python -c 'import sys, importlib.metadata as m; sys.exit(m.version("torch").split("+")[0] != "$(TORCH_VERSION)")' 2>/dev/null \
 		|| { echo "Installing torch $(TORCH_VERSION); this can take minutes"; \
-		     $(if $(INDEX),$(PIP) -q install --retries 1 --no-deps $(INDEX) $(WHEELS) torch==$(TORCH_VERSION) ||) \
+		     $(if $(INDEX),$(PIP) -q install --retries 1 --no-deps $(INDEX) $(WHEELS) torch==$(TORCH_VERSION) 2>/dev/null ||) \
 		     $(PIP) install --no-deps $(WHEELS) torch==$(TORCH_VERSION); }
 	@touch $@
 

@@ -4,7 +4,7 @@ Every `services/<name>/__main__.py` reads
 
     settings = start("p2p", P2PSettings)       # exit 2 and one line when a setting is wrong
     from services.p2p.service import run       # heavy imports only now
-    sys.exit(serve("p2p", settings, run))      # exit 0 when told to stop, 1 when a part died
+    sys.exit(serve("p2p", settings, run))      # exit 0 when told to stop, 1 when a part died, 2 as above
 
 and `run(settings, context)` is the service.
 """
@@ -134,4 +134,4 @@ def _report(name: str, error: BaseException) -> int:
         log.error("%s: %s. See the disk, the ports and the permissions.", type(error).__name__, error)
     else:
         log.error("%s died of a bug: %s: %s", name, type(error).__name__, error, exc_info=error)
-    return 1
+    return 2 if isinstance(error, SettingsError) else 1

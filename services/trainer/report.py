@@ -52,9 +52,9 @@ def of_round(
 
 
 def sample_of(peer: str, round_: Round, local: Sequence[Scored]) -> Sampled:
-    """The round's most telling rollout: of the group whose completions differ most, the best."""
-    group = max(local, key=lambda g: (max(g.rewards) - min(g.rewards), max(g.rewards)))
-    reward, completion = max(zip(group.rewards, group.completions, strict=True), key=lambda pair: pair[0])
+    """The round's first rollout, good or bad: a choice by reward would flatter or blacken the model."""
+    group = local[0]
+    reward, completion = group.rewards[0], group.completions[0]
     return Sampled(
         at=time.time(),
         peer_id=peer,

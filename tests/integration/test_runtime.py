@@ -10,7 +10,7 @@ import pytest
 
 SERVICE = """
 import asyncio, sys
-from shared.errors import SwarmError
+from shared.errors import SettingsError, SwarmError
 from shared.runtime import serve, start
 from shared.settings import ServiceSettings
 
@@ -19,6 +19,8 @@ async def run(settings, context):
     context.health.beat()
     if what == "fail":
         raise SwarmError("the cable is loose", "push it in")
+    if what == "refuse":
+        raise SettingsError("there is no such model", "name another")
     if what == "bug":
         raise KeyError("surprise")
     if what == "end":
@@ -42,7 +44,7 @@ def launch(what, redis_url, *arguments, **environment):
     )
 
 
-@pytest.mark.parametrize(("what", "code"), [("end", 0), ("fail", 1), ("bug", 1)])
+@pytest.mark.parametrize(("what", "code"), [("end", 0), ("fail", 1), ("bug", 1), ("refuse", 2)])
 def test_the_exit_code_is_honest(redis_server, what, code):
     process = launch(what, redis_server.url)
     _, log = process.communicate(timeout=20)

@@ -49,6 +49,11 @@ export function showServices(services) {
       const reasons = Object.entries(one.degraded).map(([part, reason]) => `without ${part}: ${reason}`).join("; ");
       const said = one.status === "ok" ? "ok" : one.status === "stuck" ? "stuck" : reasons || "degraded";
       return el("li", { "data-status": one.status },
-        el("b", {}, one.several ? `${one.service} ${one.instance}` : one.service), el("span", {}, said));
+        el("b", {}, one.several ? nameOf(one) : one.service), el("span", {}, said));
     });
+}
+
+/** A replica's name; an instance that already names its service is not told twice. */
+function nameOf({ service, instance }) {
+  return instance.startsWith(service) ? instance : `${service} ${instance}`;
 }
