@@ -18,6 +18,7 @@ from services.local.folder import MARK, Plan, RunFolder
 
 SERVICES = ("coordinator", "identity", "judge", "p2p")
 QUICK_S = 3  # redis and anvil are up at once, or not at all
+EMBEDDED = {"OMP_NUM_THREADS": "1"}  # a tiny model on two threads is 10 times slower than on one
 OFF = ("", "None")  # how RL Swarm users write that a variable is not set
 
 
@@ -90,9 +91,13 @@ def _defaults(plan: Plan, folder: RunFolder) -> dict[str, str]:
         "SWARM_NAME": plan.name,
         "PYTHONUNBUFFERED": "1",
     }
-    if plan.model in (None, "embedded"):
-        found["OMP_NUM_THREADS"] = "1"  # a tiny model on two threads is 10 times slower than on one
-    return found
+    return found | (EMBEDDED if plan.model in (None, "embedded") else _for_large_models(plan.peers))
+
+
+def _for_large_models(peers: int) -> dict[str, str]:
+    """A model of the hub has harder tasks, and takes minutes for what the embedded one does in a second."""
+    threads = max(1, (os.cpu_count() or 1) // peers)
+    return {"DATA_MIX": "nine", "ROUND_MAX_S": "300", "HEALTH_BOUND_S": "1800", "TORCH_THREADS": str(threads)}
 
 
 def _service(name: str, service: str, plan: Plan, priority: int, group: str) -> Program:

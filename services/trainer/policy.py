@@ -53,7 +53,9 @@ class Policy:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=on)
 
     def prompt(self, question: str) -> list[int]:
-        """Token ids of a question as this model wants to be asked."""
+        """Token ids of a question as this model wants to be asked; one without a chat template gets the plain text."""
+        if self.tokenizer.chat_template is None:
+            return list(self.tokenizer("\n\n".join([*(turn["content"] for turn in chat(question)), ""])).input_ids)
         return list(self.tokenizer.apply_chat_template(chat(question), add_generation_prompt=True, return_dict=False))
 
     def encode(self, completion: Completion) -> list[int]:

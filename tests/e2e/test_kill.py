@@ -65,3 +65,19 @@ def test_a_killed_supervisor_is_started_again_and_the_run_goes_on(tmp_path):
         swarm.stop()
     assert summary["restarts"] >= 1
     check_chain(swarm, summary)
+
+
+@pytest.mark.timeout(300)
+def test_without_the_command_that_started_it_a_swarm_goes_on_and_can_be_joined_again(tmp_path):
+    swarm = Swarm(tmp_path, "orphan", rounds=12)
+    try:
+        swarm.wait("the first rounds", lambda: swarm.round() >= 1, 90)
+        swarm.process.kill()
+        swarm.process.wait()
+        swarm = Swarm(tmp_path, "orphan", rounds=12)
+        swarm.wait("the attachment", lambda: "attached" in swarm.out.read_text(), 30)
+        summary = swarm.end(150)
+    finally:
+        swarm.stop()
+    assert (summary["restarts"], summary["rounds"], summary["rewards_on_chain"]) == (0, 12, 36)
+    check_chain(swarm, summary)

@@ -4,11 +4,12 @@ import shutil
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma3TextConfig, GPT2Config, LlamaConfig
 
 from services.trainer.checkpoint import Checkpoints, Progress
 from services.trainer.game import AnswerGame
 from services.trainer.learner import Batch, Learner
-from services.trainer.policy import Policy
+from services.trainer.policy import EMBEDDED, Policy
 from services.trainer.rollout import Scored
 from services.trainer.sampling import draw, sample
 from services.trainer.settings import TrainerSettings
@@ -249,6 +250,29 @@ def test_an_exported_model_loads_with_transformers(tmp_path):
     policy.save(tmp_path)
     again = Policy(SETTINGS.policy.model_copy(update={"model": str(tmp_path)}))
     assert torch.equal(weights(policy), weights(again))
+
+
+@pytest.mark.parametrize("architecture", [LlamaConfig, GPT2Config, Gemma3TextConfig])
+def test_any_causal_language_model_can_be_trained(tmp_path, architecture):
+    tokenizer = AutoTokenizer.from_pretrained(EMBEDDED)
+    tokenizer.chat_template = None  # a base model
+    tokenizer.save_pretrained(tmp_path)
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
+    sizes = {"n_embd": 32, "n_layer": 2, "n_head": 2} if architecture is GPT2Config else small | {"head_dim": 16}
+    ends = {"eos_token_id": tokenizer.eos_token_id, "bos_token_id": None, "pad_token_id": tokenizer.pad_token_id}
+    torch.manual_seed(0)
+    config = architecture(vocab_size=len(tokenizer), **sizes, **ends)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    policy = Policy(SETTINGS.policy.model_copy(update={"model": str(tmp_path)}))
+    short = GAME.model_copy(update={"max_new_tokens": 8})
+    game = AnswerGame(policy, Tasks(SETTINGS.data, 42), short, peer=ALICE, questions=2, seed=1)
+    before = weights(policy)
+    Learner(policy, SETTINGS.learner, temperature=1.0, max_new_tokens=8).update(graded(game.sample(0)))
+    assert not torch.equal(before, weights(policy))
+    assert weights(policy).isfinite().all()
+    checkpoints = Checkpoints(tmp_path, ALICE, "other")
+    checkpoints.save(policy, learner_of(policy), Progress(step=1))
+    assert checkpoints.load(policy, learner_of(policy)).step == 1
 
 
 @pytest.mark.parametrize("name", ["/nonexistent/folder", "no-such-user/no-such-model"])

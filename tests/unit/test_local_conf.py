@@ -123,6 +123,7 @@ def test_what_the_user_switches_off_is_as_if_not_set(folder, off):
 def test_a_larger_model_may_use_more_threads(folder):
     told = environment(plan_of(model="Qwen/Qwen3-0.6B"), folder, {})
     assert "OMP_NUM_THREADS" not in told
+    assert (told["DATA_MIX"], told["ROUND_MAX_S"]) == ("nine", "300")
     assert told["MODEL_NAME"] == "Qwen/Qwen3-0.6B"
 
 
