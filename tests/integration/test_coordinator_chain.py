@@ -2,30 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
-
-import pytest
 
 from services.coordinator.account import load_key
 from services.coordinator.books import Books
 from services.coordinator.web3_chain import Web3Chain
-from services.local.anvil import AnvilMissing
 from shared.household import swarm_state
 from shared.messages import Registration, Reward, Winners
 from shared.streams import ROUNDS, SUBMISSIONS
 from tests.coordinator_kit import ARTIFACTS, PEERS, Household, Node, eventually, settings_of
 
 A, B, C = PEERS[:3]
-
-
-@pytest.fixture
-def node(tmp_path) -> Iterator[Node]:
-    try:
-        node = Node(tmp_path / "chain")
-    except AnvilMissing as error:
-        pytest.skip(str(error))
-    yield node
-    node.kill()
 
 
 def chain_of(node: Node, household: Household) -> Web3Chain:

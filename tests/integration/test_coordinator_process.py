@@ -11,7 +11,6 @@ import pytest
 
 from services.coordinator.account import load_key
 from services.coordinator.web3_chain import Web3Chain
-from services.local.anvil import AnvilMissing
 from shared.household import service_states, swarm_state
 from shared.messages import Registration, Reward
 from shared.queue.redis import RedisQueue, RedisStore, connect
@@ -19,16 +18,6 @@ from shared.streams import LEDGER, ROUNDS, SUBMISSIONS
 from tests.coordinator_kit import ARTIFACTS, PEERS, ROOT, Node, eventually
 
 A, B, C = PEERS[:3]
-
-
-@pytest.fixture
-def node(tmp_path) -> Iterator[Node]:
-    try:
-        node = Node(tmp_path / "chain")
-    except AnvilMissing as error:
-        pytest.skip(str(error))
-    yield node
-    node.kill()
 
 
 @pytest.fixture

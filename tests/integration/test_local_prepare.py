@@ -13,13 +13,9 @@ from services.local.folder import RunFolder
 from services.local.settings import local_settings
 from services.local.up import Asked, prepare
 from shared.errors import SwarmError
+from tests.conftest import free_port
 
 UNSET = ("REDIS_URL", "CHAIN_URL", "P2P_PEERS", "MAX_ROUNDS", "MODEL_NAME", "IDENTITY_PORT")
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from shared.household import SwarmState, put_swarm_state
 from shared.messages import Reward, Settled
 from shared.queue.redis import RedisQueue, RedisStore, connect
 from shared.streams import LEDGER
+from tests.conftest import free_port
 
 SLEEP = "import time; print('here', flush=True); time.sleep(600)"
 PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEP!r}]); {SLEEP}"
@@ -36,11 +36,6 @@ SETTINGS = local_settings().model_copy(update={"settled_s": 1, "start_retries": 
 
 def python(name, code, group=""):
     return Program(name, (sys.executable, "-c", code), 10, group)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def until(condition, seconds=10.0):
