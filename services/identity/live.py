@@ -89,9 +89,7 @@ def apply(view: View, message: Round | Event | Settled) -> None:
         case Trained():
             _trained(view, message)
         case Judged():
-            peer = _peer(view, message.peer_id)
-            if peer.judged is None or peer.judged.at <= message.at:
-                peer.judged = message
+            _judged(view, message)
         case Sampled():
             view.samples.pop(message.key, None)  # a later one of the same round replaces it, at the end
             view.samples[message.key] = message
@@ -106,6 +104,11 @@ def _trained(view: View, message: Trained) -> None:
     steps = _peer(view, message.peer_id).steps
     steps[message.round] = message
     _keep_newest(steps, MAX_STEPS)
+
+
+def _judged(view: View, message: Judged) -> None:
+    peer = _peer(view, message.peer_id)
+    peer.judged = max(peer.judged or message, message, key=lambda judged: judged.at)
 
 
 def _exchanged(network: Network, message: Exchanged) -> None:
