@@ -31,10 +31,10 @@ NameOption = Annotated[str | None, typer.Option("--name", help="The run; if not 
 @app.command()
 def up(
     local: Annotated[bool, typer.Option("--local", help="As processes on this machine, without Docker.")] = False,
-    peers: Annotated[int | None, typer.Option(min=1, max=64, help="Trainers on this machine [default: 3].")] = None,
-    rounds: Annotated[int | None, typer.Option(min=1, help="Stop after so many [default: never].")] = None,
-    name: Annotated[str | None, typer.Option(help="Of the run; an old name resumes it [default: the time].")] = None,
-    model: Annotated[str | None, typer.Option(help="Hugging Face id or folder [default: the embedded one].")] = None,
+    peers: Annotated[int | None, typer.Option(min=1, max=64, help="Trainers on this machine (default: 3).")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Stop after so many (default: never).")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the run; an old name resumes it (default: the time).")] = None,
+    model: Annotated[str | None, typer.Option(help="Hugging Face id or folder (default: the embedded one).")] = None,
     no_table: Annotated[bool, typer.Option("--no-table", help="Plain lines, also in a terminal.")] = False,
 ) -> None:
     """Start a swarm, or resume one, and stay with it until it is through or Ctrl-C."""
@@ -71,7 +71,7 @@ def status(
 @app.command()
 def logs(
     service: Annotated[
-        str | None, typer.Argument(help="redis, chain, p2p, trainer, trainer-0, ... [default: all]")
+        str | None, typer.Argument(help="redis, chain, p2p, trainer, trainer-0, ... (default: all)")
     ] = None,
     name: NameOption = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is added.")] = False,
