@@ -280,15 +280,18 @@ def open_page(browser, site):
     assert faults == []
 
 
+COLOURS = """box => { const c = document.querySelector(`#${box} canvas`); if (!c || !c.width) return 0;
+    const copy = new OffscreenCanvas(c.width, c.height).getContext('2d', { willReadFrequently: true });
+    copy.drawImage(c, 0, 0);
+    const d = copy.getImageData(0, 0, c.width, c.height).data, seen = new Set();
+    for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 200) seen.add((d[i] << 16) + (d[i + 1] << 8) + d[i + 2]);
+    return seen.size; }"""
+
+
 def drawn(page, box):
-    """How many different colours the chart's canvas shows."""
-    return page.evaluate(
-        """box => { const c = document.querySelector(`#${box} canvas`); if (!c) return 0;
-        const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data, seen = new Set();
-        for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 200) seen.add((d[i] << 16) + (d[i + 1] << 8) + d[i + 2]);
-        return seen.size; }""",
-        box,
-    )
+    """Wait until the chart's canvas shows more than a frame; how many different colours it then has."""
+    page.wait_for_function(f"box => ({COLOURS})(box) > 3", arg=box, timeout=10_000)
+    return page.evaluate(COLOURS, box)
 
 
 def keep(page, name):
