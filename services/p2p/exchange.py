@@ -55,6 +55,8 @@ async def introduce(context: Context, network: PeerNetwork) -> None:
     context.health.facts["peers"] = " ".join(network.hosted)
     for peer in network.hosted:
         log.info("hosting %s (%s)", name_of(peer), peer)
+    for address in await network.addresses():
+        log.info("others can join through INITIAL_PEERS=%s", address)
     await put_hosted_peers(context.store, list(network.hosted))
     try:
         for peer in network.hosted:
