@@ -1,6 +1,6 @@
 """What a round of a local swarm costs: seconds by phase, bytes by peer, memory by process.
 
-    python benchmarks/round.py --peers 3 --rounds 20
+    python benchmarks/round.py --peers 3 --rounds 30
 
 starts `rlswarm up --local`, looks on from outside, prints a table, and writes `benchmarks/results/round.json`.
 
@@ -148,7 +148,7 @@ def main() -> None:
     """Run, observe, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=30)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as runs:
         swarm = start(Path(runs), asked.peers, asked.rounds)
