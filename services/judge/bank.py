@@ -57,7 +57,7 @@ class Bank:
         answer = user_answer.strip() if tagged is None else tagged
         try:
             score = float(self._composite.score_answer(answer, self._entry(item_of(round_number))))
-        except Exception as error:
+        except Exception as error:  # third-party scorers raise anything on malformed input
             log.debug("a scorer failed on an answer of round %d: %s", round_number, error)
             return 0.0
         return min(1.0, max(0.0, score)) if math.isfinite(score) else 0.0

@@ -62,7 +62,7 @@ class Tasks:
         }
         try:
             reward = float(self._composite.datasets[question.dataset].score_answer(answer, entry))
-        except Exception as error:
+        except Exception as error:  # third-party scorers raise anything on malformed input
             log.debug("the scorer of %s failed: %s", question.dataset, error)
             return 0.0
         return min(1.0, max(0.0, reward)) if math.isfinite(reward) else 0.0
