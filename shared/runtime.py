@@ -22,11 +22,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from shared import logs
+from prometheus_client import Gauge
+
+from shared import host, logs
 from shared.errors import SettingsError, SwarmError
 from shared.health import Health, serve_http
 from shared.household import ServiceState, put_service_state
 from shared.queue import Queue, Store
+from shared.queue.metrics import measure
 from shared.queue.redis import RedisError, RedisQueue, RedisStore, connect
 from shared.settings import ServiceSettings, load
 
@@ -35,6 +38,8 @@ log = logging.getLogger(__name__)
 
 GRACE_S = 8.0  # from the stop signal to cancellation
 REPORT_S = 2.0  # between two reports of a service's state
+
+REPORTED = Gauge("swarm_service_reported_timestamp_seconds", "When Redis last took this service's report", ["service"])
 
 
 @dataclass
@@ -62,6 +67,7 @@ def start(name: str, model: type[S]) -> S:
         log.error("%s", error)
         sys.exit(2)
     logs.setup(name, settings.log_level)
+    host.export(settings.state_dir)
     return settings
 
 
@@ -78,7 +84,7 @@ def serve(name: str, settings: S, run: Callable[[S, Context], Awaitable[None]]) 
 
 
 async def _serve(name: str, settings: S, run: Callable[[S, Context], Awaitable[None]]) -> None:
-    client = connect(settings.redis_url)
+    client = connect(settings.redis_url, settings.redis_password())
     health = Health(name, settings.instance, settings.health_bound_s)
     context = Context(RedisQueue(client), RedisStore(client), health)
     loop = asyncio.get_running_loop()
@@ -112,10 +118,14 @@ async def _end(context: Context, work: asyncio.Task[None]) -> None:
 
 
 async def _report_state(context: Context, port: int, work: asyncio.Task[None]) -> None:
-    """Tell the household how this service is, until it ends."""
+    """Tell the household how this service is, and Prometheus how its queues are, until it ends."""
+    reported = REPORTED.labels(context.health.service)
+    reported.set_to_current_time()  # a service that never got through is as old as its start
     while not work.done():
         state = ServiceState(pid=os.getpid(), port=port, at=time.time(), **context.health.state())
         await put_service_state(context.store, state)
+        await measure(context.queue, context.health.service)
+        reported.set_to_current_time()
         await asyncio.wait({work}, timeout=REPORT_S)
 
 

@@ -42,6 +42,7 @@ class ServiceSettings(Settings):
         pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="the swarm's name; peers of another are ignored"
     )
     redis_url: str
+    redis_password_file: Path | None = None  # what the URL should not tell; None: no password, or one in the URL
     state_dir: Path  # what must survive a restart
     http_host: str  # where /health and /metrics listen
     http_port: int = Field(ge=0, lt=65536)  # 0: any free port
@@ -49,8 +50,24 @@ class ServiceSettings(Settings):
     health_bound_s: float = Field(gt=0)  # longest time without progress that is still healthy
     log_level: str = Field(pattern=r"(?i)^(debug|info|warning|error)$")
 
+    def redis_password(self) -> str | None:
+        """The password of Redis. Raises SettingsError if its file cannot be read."""
+        return read_secret(self.redis_password_file, "REDIS_PASSWORD_FILE")
+
 
 S = TypeVar("S", bound=Settings)
+
+
+def read_secret(path: Path | None, variable: str) -> str | None:
+    """The one line of a secret's file; None if there is no such secret. Raises SettingsError."""
+    if path is None:
+        return None
+    try:
+        return path.read_text().strip() or None
+    except OSError as error:
+        raise SettingsError(
+            f"the secret {path} cannot be read ({error.strerror})", f"see its owner and mode, or set {variable}"
+        ) from error
 
 
 def _env(name: str, default: Any = None) -> Any:

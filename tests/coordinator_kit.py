@@ -12,11 +12,12 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from services.chain.anvil import anvil_command
+from services.chain.state import prepare_state
 from services.coordinator.chain import Chain
 from services.coordinator.service import coordinate
 from services.coordinator.settings import ClockSettings, CoordinatorSettings
-from services.local.anvil import anvil_command, find_anvil
-from services.local.anvil_state import prepare_state
+from services.local.anvil import find_anvil
 from shared.health import Health
 from shared.household import LEASE, LEASE_TTL_S, put_hosted_peers
 from shared.messages import Settled

@@ -86,21 +86,17 @@ def logs(
 @app.command()
 def chain(name: NameOption = None, port: Annotated[int, typer.Option(help="To listen on.")] = 8545) -> None:
     """Start only the chain of a run that is not up, to look things up on it; Ctrl-C ends it."""
-    from services.local import chain as local_chain
     from services.local.anvil import find_anvil
+    from services.local.programs import chain_environment
     from services.local.supervisor import Supervisor
 
     settings = local_settings()
     folder = find_run(settings.runs_dir, name)
     if Supervisor(folder).alive():
         raise SwarmError(f"{folder.root.name} is up, and so is its chain", "see rlswarm status")
-    told = {
-        "CHAIN_BINARY": find_anvil(settings.cache_dir.absolute()),
-        "CHAIN_PORT": port,
-        "CHAIN_STATE": folder.chain_state,
-    }
-    os.environ |= {key: str(value) for key, value in told.items()}
-    local_chain.main()
+    told = chain_environment(folder, find_anvil(settings.cache_dir.absolute()), port)
+    command = [sys.executable, "-m", "services.chain"]
+    os.execve(sys.executable, command, {**os.environ, **told})  # noqa: S606 - no shell: becomes the chain
 
 
 @app.command()

@@ -1,8 +1,6 @@
-"""The chain of a swarm on one machine: finds anvil's binary and says how to start it.
+"""Finds anvil's binary for the chain of a swarm on one machine, or fetches it.
 
-    $ANVIL_BIN -> PATH -> cache -> npm --find_anvil--> binary --anvil_command--> command line
-
-Before each start its state file has to be made whole: see `services.local.anvil_state`.
+$ANVIL_BIN -> PATH -> cache -> npm --find_anvil--> binary
 """
 
 from __future__ import annotations
@@ -18,12 +16,8 @@ from pathlib import Path
 from shared.errors import SwarmError
 
 ANVIL_VERSION = "1.7.1"
-CHAIN_ID = 685685
 _PLATFORMS = ("linux-amd64", "linux-arm64", "darwin-amd64", "darwin-arm64")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-# Receipts and events of older blocks are forgotten (the contract's state is not): the whole file is written anew every
-# second, and each transaction kept adds 4 kB to it.
-_BLOCKS_WITH_RECEIPTS = 2048
 _FETCH_TIMEOUT_S = 300.0
 
 
@@ -44,20 +38,6 @@ def find_anvil(cache: Path) -> Path:
     if not binary.exists():
         _fetch(f"@foundry-rs/anvil-{target}@{ANVIL_VERSION}", binary)
     return binary
-
-
-def anvil_command(
-    binary: Path, *, host: str, port: int, chain_id: int = CHAIN_ID, state: Path, dump_every_s: int = 1
-) -> list[str]:
-    """Return the command line of a chain that mines each transaction at once and charges nothing for it."""
-    chain = ["--host", host, "--port", str(port), "--chain-id", str(chain_id)]
-    # Named, so that another version of anvil does not change the rules of a chain that has begun.
-    rules = ["--hardfork", "prague", "--order", "fifo"]
-    # Accounts need no funds, so none are made up at the start.
-    free = ["--accounts", "0", "--gas-price", "0", "--block-base-fee-per-gas", "0", "--disable-min-priority-fee"]
-    kept = ["--state", str(state), "--state-interval", str(dump_every_s)]
-    kept += ["--transaction-block-keeper", str(_BLOCKS_WITH_RECEIPTS)]
-    return [str(binary), *chain, *rules, *free, *kept, "--quiet"]
 
 
 def _platform() -> str:

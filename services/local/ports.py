@@ -45,6 +45,7 @@ def wants(programs: list[str], peers: int, *, own_redis: bool, own_chain: bool) 
         wanted.append(Want("redis", 6379, "REDIS_PORT"))
     if own_chain:
         wanted.append(Want("chain", 8545, "CHAIN_PORT"))
+        programs = [*programs, "chain"]
     return wanted + [Want(f"health:{program}", 9400 + index) for index, program in enumerate(programs)]
 
 

@@ -52,14 +52,15 @@ def programs(plan: Plan, folder: RunFolder, anvil: Path | None) -> list[Program]
     if plan.own_redis:
         found.append(Program("redis", tuple(redis_command(folder, plan.ports["redis"])), 1, settled_s=QUICK_S))
     if anvil is not None:
-        told = {
-            "CHAIN_BINARY": str(anvil),
-            "CHAIN_PORT": str(plan.ports["chain"]),
-            "CHAIN_STATE": str(folder.chain_state),
-        }
-        found.append(Program("chain", _module("local.chain"), 2, environment=told, settled_s=QUICK_S))
+        told = {**chain_environment(folder, anvil, plan.ports["chain"]), "HTTP_PORT": str(plan.ports["health:chain"])}
+        found.append(Program("chain", _module("chain"), 2, environment=told, settled_s=QUICK_S))
     found += [_service(name, name, plan, 10, "services") for name in SERVICES]
     return found + [_service(name, "trainer", plan, 20, "trainers") for name in trainers(plan.peers)]
+
+
+def chain_environment(folder: RunFolder, anvil: Path, port: int) -> dict[str, str]:
+    """What the run's chain is told."""
+    return {"ANVIL_BIN": str(anvil), "CHAIN_PORT": str(port), "CHAIN_STATE": str(folder.chain_state)}
 
 
 def environment(plan: Plan, folder: RunFolder, environ: Mapping[str, str]) -> dict[str, str]:

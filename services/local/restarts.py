@@ -23,7 +23,6 @@ from typing import TextIO
 
 from supervisor.xmlrpc import Faults
 
-from services.local.anvil_state import keep_copy
 from services.local.folder import MARK, RunFolder, write_whole
 from services.local.orphans import recorded
 from services.local.processes import as_json, born, end, lives, of_group
@@ -73,15 +72,12 @@ class Listener:
         self._folder = folder
         self._supervisor = rpc(folder.socket)
         self._running = recorded(folder)
-        self._chain_copied_at = 0  # the state file's time stamp when it was last copied
 
     def handle(self, event: str, fields: dict[str, str]) -> None:
         """One event, with the fields of its payload."""
         if event.startswith("PROCESS_STATE_"):
             self._changed(event.removeprefix("PROCESS_STATE_"), fields)
         self._record()
-        if event.startswith("TICK"):
-            self._copy_chain()
 
     def _changed(self, state: str, fields: dict[str, str]) -> None:
         program = fields["processname"]
@@ -103,13 +99,6 @@ class Listener:
                 end(of_group(before.pid, self._folder.root), patience_s=2.0)
         self._running = running
         write_whole(self._folder.pids, json.dumps(as_json(running)))
-
-    def _copy_chain(self) -> None:
-        if not self._folder.chain_state.exists():
-            return
-        stamp = self._folder.chain_state.stat().st_mtime_ns
-        if stamp != self._chain_copied_at and keep_copy(self._folder.chain_state):
-            self._chain_copied_at = stamp
 
 
 def events(stdin: TextIO, stdout: TextIO) -> Iterable[tuple[str, dict[str, str]]]:

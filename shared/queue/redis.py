@@ -17,7 +17,7 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import BusyLoadingError, ConnectionError, RedisError, ResponseError, TimeoutError
 
 from shared.errors import QueueFullError
-from shared.queue.protocol import MAX_ATTEMPTS, Dead, Delivery, Entry
+from shared.queue.protocol import MAX_ATTEMPTS, Dead, Delivery, Entry, Footprint
 from shared.streams import Stream
 
 __all__ = ["RedisError", "RedisQueue", "RedisStore", "connect"]
@@ -40,10 +40,14 @@ RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[
 TAKE = "local v = redis.call('get', KEYS[1]); redis.call('del', KEYS[1]); return v"
 
 
-def connect(url: str) -> Redis:
-    """A client that rides out a Redis restart; after about a minute of silence its calls raise ConnectionError."""
+def connect(url: str, password: str | None = None) -> Redis:
+    """A client that rides out a Redis restart; after about a minute of silence its calls raise ConnectionError.
+
+    A password in the URL wins over the one given apart.
+    """
     return Redis.from_url(
         url,
+        password=password,
         decode_responses=True,
         socket_connect_timeout=5,
         socket_timeout=30,
@@ -142,6 +146,15 @@ class RedisQueue:
         """See `Queue.dead`."""
         rows: Any = await self._redis.xrange(f"{stream.name}.dead")
         return [Dead(fields[MESSAGE], fields["error"]) for _, fields in rows]
+
+    async def dead_count(self, stream: Stream[T]) -> int:
+        """See `Queue.dead_count`."""
+        return int(await self._redis.xlen(f"{stream.name}.dead"))
+
+    async def footprint(self) -> Footprint:
+        """See `Queue.footprint`. A Redis without a bound of its own may fill its machine."""
+        told: Any = await self._redis.info("memory")
+        return Footprint(int(told["used_memory"]), int(told["maxmemory"] or told["total_system_memory"]))
 
     async def close(self) -> None:
         """See `Queue.close`."""

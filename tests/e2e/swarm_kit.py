@@ -16,7 +16,8 @@ from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 from web3.logs import DISCARD
 
-from services.local.anvil import anvil_command, find_anvil
+from services.chain.anvil import anvil_command
+from services.local.anvil import find_anvil
 from services.local.folder import RunFolder
 from services.local.supervisor import Supervisor
 from tests.conftest import free_port

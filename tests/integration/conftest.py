@@ -20,7 +20,8 @@ from web3.contract.contract import ContractFunction
 from web3.exceptions import ContractLogicError
 from web3.types import TxReceipt
 
-from services.local.anvil import CHAIN_ID, AnvilMissing, anvil_command, find_anvil
+from services.chain.anvil import CHAIN_ID, anvil_command
+from services.local.anvil import AnvilMissing, find_anvil
 from tests.conftest import free_port
 from tests.coordinator_kit import Node
 

@@ -15,9 +15,10 @@ import pytest
 from eth_account import Account
 from web3 import Web3
 
+from services.chain.anvil import CHAIN_ID, anvil_command
+from services.chain.state import AnvilStateError, keep_copy, prepare_state
 from services.local import anvil as anvil_module
-from services.local.anvil import ANVIL_VERSION, CHAIN_ID, AnvilMissing, anvil_command, find_anvil
-from services.local.anvil_state import AnvilStateError, keep_copy, prepare_state
+from services.local.anvil import ANVIL_VERSION, AnvilMissing, find_anvil
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Anvil

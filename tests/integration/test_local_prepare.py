@@ -74,7 +74,7 @@ def test_a_taken_port_is_said_and_the_next_one_kept_for_the_next_start(folder):
     with socket.create_server(("127.0.0.1", usual)):
         moved = prepare(folder, Asked(), local_settings())
         assert moved.plan.ports["identity"] != usual
-        assert any(f"port {usual} for identity is taken by python" in note for note in moved.notes)
+        assert any(f"port {usual} for identity is taken by py" in note for note in moved.notes)
     again = prepare(folder, Asked(), local_settings())
     assert again.plan.ports == moved.plan.ports
     assert again.notes == []

@@ -15,7 +15,7 @@ PORTS = {"redis": 6380, "chain": 8546, "identity": 3001, "judge": 8001, "p2p": 3
 
 
 def plan_of(**changes):
-    health = {f"health:{name}": 9400 + i for i, name in enumerate([*parts.SERVICES, *trainers(2)])}
+    health = {f"health:{name}": 9400 + i for i, name in enumerate([*parts.SERVICES, *trainers(2), "chain"])}
     plan = Plan(
         name="demo",
         peers=2,

@@ -74,5 +74,5 @@ def test_a_port_with_a_listener_is_not_free():
         assert not port_is_free(port)
         picked = pick([Want("identity", port, "IDENTITY_PORT")], {}, {})
         assert picked.ports["identity"] > port
-        assert f"port {port} for identity is taken by python" in picked.notes[0]
+        assert f"port {port} for identity is taken by py" in picked.notes[0]
     assert port_is_free(port)

@@ -1,0 +1,120 @@
+"""The chain's life: anvil as a child, its state made whole before it starts and copied while it runs.
+
+    prepare_state --> anvil --state.json, every second--> keep_copy, every few seconds --> state.json.copy
+                        |
+    health <--block number
+
+It needs no Redis: a chain serves other households too, whatever becomes of this one's queues.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import signal
+
+from services.chain import metrics
+from services.chain.anvil import anvil_command, dies_with_parent, newest_block
+from services.chain.settings import ChainSettings
+from services.chain.state import keep_copy, prepare_state
+from shared.errors import SwarmError
+from shared.health import Health, serve_http
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 1.0  # between two questions for the newest block
+COPY_EVERY = 5  # looks
+STOP_S = 8.0  # anvil writes its state when it is told to stop
+
+
+def serve(settings: ChainSettings) -> int:
+    """Run the chain until told to stop; the exit code."""
+    try:
+        asyncio.run(_serve(settings))
+    except (SwarmError, OSError) as error:
+        log.error("%s", error)
+        return 1
+    log.info("chain stopped")
+    return 0
+
+
+async def _serve(settings: ChainSettings) -> None:
+    health = Health("chain", settings.instance, settings.health_bound_s)
+    stop = asyncio.Event()
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sig, stop.set)
+    with serve_http(health, settings.http_host, settings.http_port) as port:
+        origin = prepare_state(settings.state_file)
+        anvil = await asyncio.create_subprocess_exec(*_command(settings))
+        log.info("anvil is on port %d, its state is %s, health on port %d", settings.chain_port, origin, port)
+        work = [asyncio.create_task(_watch(settings, health)), asyncio.create_task(anvil.wait())]
+        told = asyncio.create_task(stop.wait())
+        await asyncio.wait([*work, told], return_when=asyncio.FIRST_COMPLETED)
+        for task in (work[0], told):
+            task.cancel()
+        if not stop.is_set():
+            if anvil.returncode is None:
+                anvil.kill()
+                await work[0]  # says why
+            raise SwarmError(f"anvil ended with {anvil.returncode}", "it is started again; see what it said before")
+        await _end(anvil)
+
+
+def _command(settings: ChainSettings) -> list[str]:
+    binary = shutil.which(settings.anvil)
+    if binary is None:
+        raise SwarmError(f"there is no {settings.anvil} to be run", "install anvil, or set ANVIL_BIN to it")
+    return dies_with_parent(
+        anvil_command(
+            binary,
+            host=settings.chain_host,
+            port=settings.chain_port,
+            chain_id=settings.chain_id,
+            state=settings.state_file,
+        )
+    )
+
+
+async def _watch(settings: ChainSettings, health: Health) -> None:
+    """Ask for the newest block, and keep a copy of every state that is whole."""
+    copied_at, looks = 0, 0
+    while True:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # silence makes the health age
+            block = await asyncio.to_thread(newest_block, settings.chain_port)
+            metrics.BLOCK.set(block)
+            health.facts["block"] = block
+            health.beat()
+        looks += 1
+        if looks % COPY_EVERY == 0:
+            copied_at = await asyncio.to_thread(_copy, settings, health, copied_at)
+        await asyncio.sleep(LOOK_S)
+
+
+def _copy(settings: ChainSettings, health: Health, copied_at: int) -> int:
+    """Keep a copy if the state has changed since the last one; when the copied state was written, in ns."""
+    state = settings.state_file
+    try:
+        status = state.stat()
+        metrics.STATE_BYTES.set(status.st_size)
+        if status.st_mtime_ns != copied_at and keep_copy(state):
+            metrics.COPIES.inc()
+            copied_at = status.st_mtime_ns
+        health.heal("disk")
+    except FileNotFoundError:
+        pass  # before the first dump
+    except OSError as error:
+        health.degrade("disk", f"the chain's state cannot be copied ({error.strerror}); free some space")
+    return copied_at
+
+
+async def _end(anvil: asyncio.subprocess.Process) -> None:
+    """Let anvil write its state."""
+    anvil.terminate()
+    try:
+        await asyncio.wait_for(anvil.wait(), STOP_S)
+    except TimeoutError:
+        log.warning("anvil did not end within %.0f s, killed", STOP_S)
+        anvil.kill()
+        await anvil.wait()
