@@ -21,6 +21,7 @@ from shared.errors import SwarmError
 log = logging.getLogger(__name__)
 
 PROGRESS_AGE = Gauge("swarm_service_progress_age_seconds", "Seconds since the work loop last advanced", ["service"])
+PROGRESS_BOUND = Gauge("swarm_service_progress_bound_seconds", "Age above which /health answers 503", ["service"])
 DEGRADED = Gauge("swarm_service_degraded", "1 while a part this service can do without is missing", ["service", "part"])
 
 
@@ -33,6 +34,7 @@ class Health:
         self._degraded: dict[str, str] = {}
         self.facts: dict[str, str | int | float] = {}  # small things worth showing: peer id, round, model
         PROGRESS_AGE.labels(service).set_function(self.age_s)
+        PROGRESS_BOUND.labels(service).set(bound_s)
 
     def beat(self) -> None:
         """The work loop has advanced."""
@@ -56,10 +58,10 @@ class Health:
 
     def heal(self, part: str) -> None:
         """`part` is back (or was never gone)."""
+        DEGRADED.labels(self.service, part).set(0)  # also the first time: a part that never failed is known to be there
         if part in self._degraded:
             log.info("%s is back", part)
             self._degraded = {key: value for key, value in self._degraded.items() if key != part}
-            DEGRADED.labels(self.service, part).set(0)
 
     def state(self) -> dict[str, Any]:
         """JSON-able: what /health answers."""

@@ -1,7 +1,8 @@
 """What the services of one household keep in the store for each other, beside the streams.
 
 peers:hosted          the peers this household's p2p hosts            (p2p --> trainer, coordinator)
-peer:lease:<peer>     the trainer instance that trains as this peer   (trainer --> coordinator)
+peer:lease:<peer>     the trainer instance that trains as this peer   (trainer --> coordinator, p2p)
+peer:wish:<instance>  since when a trainer waits for a free peer      (trainer --> p2p, which then hosts one more)
 swarm:bootnodes       multiaddresses of the swarm's entry points      (coordinator --> p2p)
 swarm:chain           SwarmState                                      (coordinator --> identity, cli, local)
 state:<service>:<n>   ServiceState, see runtime.py                    (every service --> identity, cli, local)
@@ -18,11 +19,13 @@ from shared.queue import Store
 
 HOSTED = "peers:hosted"
 LEASE = "peer:lease:"
+WISH = "peer:wish:"
 BOOTNODES = "swarm:bootnodes"
 CHAIN = "swarm:chain"
 STATE = "state:"
 
 LEASE_TTL_S = 30.0  # a trainer that is silent for so long has lost its peer
+WISH_TTL_S = 5.0  # a trainer that is silent for so long waits no more
 STATE_TTL_S = 20.0  # a service that is silent for so long is not shown any more
 
 
@@ -71,6 +74,28 @@ async def hosted_peers(store: Store) -> list[str]:
 async def put_hosted_peers(store: Store, peers: list[str]) -> None:
     """Tell the household which peers it hosts."""
     await store.put(HOSTED, _IDS.dump_json(peers).decode())
+
+
+async def leases(store: Store) -> dict[str, str]:
+    """Peer -> the trainer instance that holds it."""
+    found = {key.removeprefix(LEASE): await store.get(key) for key in await store.keys(LEASE)}
+    return {peer: holder for peer, holder in found.items() if holder is not None}
+
+
+async def wish_for_peer(store: Store, instance: str, since: float) -> None:
+    """A trainer has waited for a peer since then (unix seconds); to be repeated while it does."""
+    await store.put(WISH + instance, repr(since), ttl_s=WISH_TTL_S)
+
+
+async def withdraw_wish(store: Store, instance: str) -> None:
+    """A trainer waits no more."""
+    await store.take(WISH + instance)
+
+
+async def wishes(store: Store) -> dict[str, float]:
+    """Trainer instance -> since when it waits for a peer (unix seconds)."""
+    found = {key.removeprefix(WISH): await store.get(key) for key in await store.keys(WISH)}
+    return {instance: float(since) for instance, since in found.items() if since is not None}
 
 
 async def bootnodes(store: Store) -> list[str]:

@@ -20,6 +20,9 @@ MAX_WINNERS = 64  # peers in one vote
 PeerId = Annotated[str, StringConstraints(pattern=r"^[1-9A-HJ-NP-Za-km-z]{20,128}$")]
 """libp2p peer id in base58: `Qm...` for RSA keys, `12D3Koo...` for Ed25519."""
 
+Digest = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
+"""sha256 in hex; "" where there is none."""
+
 RoundNumber = Annotated[int, Field(ge=0, lt=2**63)]
 Phase = Literal["generate", "exchange", "update", "checkpoint"]
 """The parts of a trainer's round."""
@@ -172,6 +175,10 @@ class Trained(Message):
     completion_tokens: int  # sampled here in this round
     seconds: dict[Phase, float]
     seen_peers: int  # peers whose rollouts of this round arrived in time
+    # The lineage: whoever follows `parent` from round to round sees that training went on and lost no update. Training
+    # alone, without rounds, is told to nobody: the checkpoints it leaves are seen as a parent only.
+    weights: Digest = ""  # of the checkpoint written after this round; "": none was due, or none could be written
+    parent: Digest = ""  # of the newest checkpoint before it, on which all training since builds; "": there was none
 
     @property
     def key(self) -> str:

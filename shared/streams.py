@@ -3,7 +3,7 @@
     ROUNDS          coordinator --> every trainer, p2p, identity
     ROLLOUTS_LOCAL  trainer     --> p2p          (to be signed and announced)
     ROLLOUTS_PEER   p2p         --> every trainer (validated)
-    SUBMISSIONS     trainer,p2p --> coordinator  (to be put on the chain; again, if the chain forgot)
+    SUBMISSIONS     trainer,p2p --> coordinator  (to be put on the chain; again, if it or the queue forgot)
     LEDGER          coordinator --> identity, local
     EVENTS          trainer,p2p --> identity, local
 

@@ -58,6 +58,8 @@ EXAMPLES: tuple[Message, ...] = (
         completion_tokens=960,
         seconds={"generate": 0.2, "exchange": 1.1, "update": 0.3, "checkpoint": 0.05},
         seen_peers=2,
+        weights="5e" * 32,
+        parent="4d" * 32,
     ),
     Sampled(
         at=1_767_225_610.5,

@@ -58,6 +58,7 @@ def settings_of(folder: Path, **changes) -> P2PSettings:
         "health_bound_s": 60,
         "log_level": "INFO",
         "peers": 1,
+        "peers_max": 4,
         "host": "127.0.0.1",
         "port": 0,
         "announce_host": None,

@@ -7,7 +7,8 @@ coordinator:mark      Mark      cursors into LEDGER, 1000 to 2000 settled submis
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -16,6 +17,7 @@ from shared.messages import Settled, Submission
 from shared.queue import Queue, Store
 from shared.streams import LEDGER
 
+KNOWN = 4_000  # settled submissions whose keys are remembered
 WINDOW = 1_000  # settled submissions that are certain to be looked at again when the chain went back
 
 B = TypeVar("B", bound=BaseModel)
@@ -43,7 +45,7 @@ class Tally(BaseModel):
 
     rewards: int = 0
     winners: int = 0
-    last: frozenset[str] = frozenset()  # keys counted by the last batch: only those can come again uncounted
+    last: frozenset[str] = frozenset()  # keys counted that are not known to stand in LEDGER
     again: frozenset[str] = frozenset()  # keys the chain forgot: already counted, on their way back
 
 
@@ -62,6 +64,9 @@ class Books:
 
     def __init__(self, store: Store, queue: Queue) -> None:
         self._store, self._queue = store, queue
+        self._known: dict[str, None] | None = None  # keys of what stands in LEDGER as landed; None: to be read there
+        self._life = ""  # of the store, when they were read
+        self._writing = asyncio.Lock()  # the clock and the submitter both change the tally
 
     async def opened(self) -> Opened | None:
         """The round that was open at the last look."""
@@ -76,26 +81,51 @@ class Books:
         """The counts."""
         return await self._read("coordinator:tally", Tally)
 
-    async def count(self, settled: Sequence[Settled]) -> None:
-        """Count a batch of settled submissions, before it is acked, and move the mark along."""
-        tally = await self.tally()
-        landed = [one for one in settled if one.outcome == "landed"]
-        new = [one.submission.kind for one in landed if one.key not in tally.last | tally.again]
-        keys = frozenset(one.key for one in landed)
-        tally = Tally(
-            rewards=tally.rewards + new.count("reward"),
-            winners=tally.winners + new.count("winners"),
-            last=keys,
-            again=tally.again - keys,
-        )
-        await self._store.put("coordinator:tally", tally.model_dump_json())
-        await self._move(len(settled))
+    async def known(self, submissions: Sequence[Submission]) -> set[str]:
+        """The keys of those that stand in LEDGER as landed, with the right transaction, and are counted."""
+        return (set(await self._settled()) & {one.key for one in submissions}) - (await self.tally()).again
 
     async def expect(self, forgotten: Sequence[Submission]) -> None:
         """These are counted already and will settle again."""
+        async with self._writing:
+            tally = await self.tally()
+            again = tally.again | {submission.key for submission in forgotten}
+            await self._store.put("coordinator:tally", tally.model_copy(update={"again": again}).model_dump_json())
+
+    async def settle(self, settled: Sequence[Settled]) -> None:
+        """Count a batch of settled submissions, write it into LEDGER, and move the mark along, before it is acked.
+
+        Whatever stands in LEDGER is counted therefore, wherever a crash or a queue that lost its end cuts this off.
+        """
+        landed = [one for one in settled if one.outcome == "landed"]
+        known = await self._settled()
+        async with self._writing:
+            await self._count(landed, known)
+        for one in settled:
+            await self._queue.publish(LEDGER, one)
+        known |= dict.fromkeys(one.key for one in landed)
+        while len(known) > KNOWN:
+            del known[next(iter(known))]
+        await self._move(len(settled))
+
+    async def _count(self, landed: Sequence[Settled], known: Mapping[str, None]) -> None:
         tally = await self.tally()
-        again = tally.again | {submission.key for submission in forgotten}
-        await self._store.put("coordinator:tally", tally.model_copy(update={"again": again}).model_dump_json())
+        new = [one for one in landed if one.key not in known and one.key not in tally.last | tally.again]
+        kinds = [one.submission.kind for one in new]
+        tally = Tally(
+            rewards=tally.rewards + kinds.count("reward"),
+            winners=tally.winners + kinds.count("winners"),
+            last=frozenset({key for key in tally.last if key not in known} | {one.key for one in new}),
+            again=tally.again - {one.key for one in landed},
+        )
+        await self._store.put("coordinator:tally", tally.model_dump_json())
+
+    async def _settled(self) -> dict[str, None]:
+        life = await self._store.life()
+        if self._known is None or life != self._life:  # a queue that was restarted may have lost the end of LEDGER
+            self._life = life
+            self._known = dict.fromkeys(submission.key for submission in await self.recent())
+        return self._known
 
     async def recent(self) -> list[Submission]:
         """The last submissions that landed: `WINDOW` or more, if there were so many."""
@@ -109,8 +139,10 @@ class Books:
         """Another swarm: its counts begin at nothing, and what landed before was elsewhere."""
         last = await self._queue.last(LEDGER)
         here = last.id if last else "0"
-        await self._store.put("coordinator:tally", Tally().model_dump_json())
+        async with self._writing:
+            await self._store.put("coordinator:tally", Tally().model_dump_json())
         await self._store.put("coordinator:mark", Mark(older=here, newer=here).model_dump_json())
+        self._known = {}
 
     async def _move(self, count: int) -> None:
         mark = await self._read("coordinator:mark", Mark)

@@ -56,12 +56,14 @@ class Clock:
         self._recall = Recall(chain, books, link.context)
         self._rules, self._asked_at = rules_of(settings, may_advance=False), float("-inf")
         self._opened: Opened | None = None
+        self._life = ""  # of the store, see `Store.life`
         self._past: dict[int, frozenset[str]] = {}  # voters of the rounds before the open one
 
     async def step(self) -> None:
         """One look, and what follows from it."""
         head = await self._contract.head()
         opened = await self._opening(head)
+        await self._remind(opened)
         await self._recall.after(head)
         rules = await self._known_rules()
         # One look catches up with all rounds that are over: nobody waits a poll for each.
@@ -118,6 +120,16 @@ class Clock:
         await self._keep(opened)
         await self._announce(opened, rules)
         return opened
+
+    async def _remind(self, opened: Opened) -> None:
+        """A queue that was restarted may have lost its end, or everything: tell it again what holds."""
+        if (life := await self._store.life()) == self._life:
+            return
+        if self._life:
+            log.warning("the queue was restarted: telling it again that round %d is open", opened.number)
+            await self._keep(opened)
+            await self._announce(opened, await self._known_rules())
+        self._life = life
 
     async def _begin_anew(self, before: Opened, head: Head) -> Opened:
         """Another swarm than at the last look: what is known of the one before does not hold."""
@@ -212,6 +224,7 @@ class Clock:
         await put_swarm_state(self._store, state)
         metrics.ROUND.set(head.round)
         metrics.BLOCK.set(head.block)
+        metrics.FINISHED.set(state.finished)
         self._link.context.health.facts |= {
             "round": head.round,
             "contract": contract,

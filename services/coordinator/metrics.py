@@ -7,10 +7,14 @@ from prometheus_client import Counter, Gauge, Histogram
 ROUND = Gauge("swarm_coordinator_round_number", "Round that is open on the chain")
 BLOCK = Gauge("swarm_coordinator_block_number", "Newest block of the chain")
 BACKLOG = Gauge("swarm_coordinator_submissions_backlog", "Submissions that wait for the chain")
+FINISHED = Gauge("swarm_coordinator_finished", "1 once the last round is over and nothing waits for the chain")
 EXPECTED = Gauge("swarm_coordinator_expected_peers", "Peers whose votes the open round waits for")
 VOTERS = Gauge("swarm_coordinator_voted_peers", "Peers that voted in the open round")
 
 SETTLED = Counter("swarm_coordinator_submissions_settled_total", "Submissions settled", ["kind", "outcome"])
+for kind in ("registration", "reward", "winners"):  # what has not happened yet is 0, not unknown
+    for outcome in ("landed", "refused"):
+        SETTLED.labels(kind, outcome)
 POSTPONED = Counter("swarm_coordinator_submissions_postponed_total", "Submissions put back to be sent later")
 RESUBMITTED = Counter(
     "swarm_coordinator_submissions_resubmitted_total", "Settled ones that the chain forgot, sent again"

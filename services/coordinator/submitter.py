@@ -1,8 +1,8 @@
 """The outbox: submissions go to the chain once each, whatever dies when.
 
-    SUBMISSIONS --take--> unique, in order --holds?--> send --receipt, event--> LEDGER --> tally --> ack
+    SUBMISSIONS --take--> unique, in order --holds?--> send --receipt, event--> tally --> LEDGER --> ack
                                   ^             |            |
-                                  |             +- landed ---+- refused: said so in LEDGER
+                                  |             +- landed ---+- refused: said so in LEDGER (once: see Books.settle)
                                   +-- put back: its peer or its round is not on the chain yet
 
 The contract itself takes no reward or vote twice, so looking before sending is enough: what a crash, or a lost answer,
@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from services.coordinator import metrics
 from services.coordinator.books import Books
@@ -23,14 +24,20 @@ from services.coordinator.verdicts import Later, OnChain, Refused, Verdict, phas
 from shared.errors import QueueFullError
 from shared.messages import Settled, Submission
 from shared.queue import Delivery
-from shared.streams import LEDGER, SUBMISSIONS
+from shared.streams import SUBMISSIONS
 
 log = logging.getLogger(__name__)
 
 RETRY_S = 1.0  # until a submission that came too early is looked at again
 FRESH_ATTEMPTS = 2  # deliveries after which one that waits is written anew; a few more and it would be given up
 
-Outcome = Settled | Later
+
+@dataclass(frozen=True)
+class Known:
+    """It was settled before, and came again: from a trainer that was restarted, or that saw the queue restarted."""
+
+
+Outcome = Settled | Known | Later
 Deliveries = Sequence[Delivery[Submission]]
 
 
@@ -89,7 +96,10 @@ class Submitter:
     async def _outcomes(self, submissions: Sequence[Submission]) -> list[Outcome]:
         held = await self._chain.holds(submissions)
         found: dict[str, Outcome] = {}
-        await self._find([one for one, there in zip(submissions, held, strict=True) if there], found)
+        there = [one for one, holds in zip(submissions, held, strict=True) if holds]
+        known = await self._books.known(there)
+        found |= {key: Known() for key in known}
+        await self._find([one for one in there if one.key not in found], found)
         sending = [one for one, there in zip(submissions, held, strict=True) if not there]
         refused: list[tuple[Submission, str]] = []
         for submission, result in zip(sending, await self._chain.submit(sending), strict=True):
@@ -125,11 +135,10 @@ class Submitter:
     async def _settle(self, phase: Deliveries, outcomes: Sequence[Outcome]) -> None:
         """Effect, then ack."""
         settled = [outcome for outcome in outcomes if isinstance(outcome, Settled)]
-        for one in settled:
-            await self._queue.publish(LEDGER, one)
-            metrics.SETTLED.labels(one.submission.kind, one.outcome).inc()
         if settled:
-            await self._books.count(settled)
+            await self._books.settle(settled)
+        for one in settled:
+            metrics.SETTLED.labels(one.submission.kind, one.outcome).inc()
         for delivery, outcome in zip(phase, outcomes, strict=True):
             if isinstance(outcome, Later):
                 await self._postpone(delivery, outcome)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from services.p2p import metrics
 from services.p2p.bodies import Bodies
 from services.p2p.gate import Gate
 from services.p2p.identities import Identity
@@ -16,14 +15,10 @@ from services.p2p.peerbook import PeerBook
 from services.p2p.protocol import PeerNetwork
 from services.p2p.pulse import Pulse
 from services.p2p.rounds import Rounds
+from services.p2p.seats import Seats
 from services.p2p.settings import P2PSettings
 from services.p2p.tally import Tally
-from shared.errors import QueueFullError
-from shared.household import put_hosted_peers
-from shared.messages import Registration
-from shared.names import name_of
 from shared.runtime import Context
-from shared.streams import SUBMISSIONS
 
 log = logging.getLogger(__name__)
 
@@ -38,28 +33,16 @@ async def exchange(
     bodies = Bodies(context.store, tally, settings.rounds_kept)
     await bodies.load()
     network.serve(bodies.serve)
-    await introduce(context, network)
+    known = {identity.peer_id: identity for identity in identities}
+    seats = Seats(settings, context, network, known)
+    await seats.introduce(network.hosted)
+    for address in await network.addresses():
+        log.info("others can join through INITIAL_PEERS=%s", address)
     rounds = Rounds(context, pulse)
-    outbox = Outbox(settings, context, network, identities, bodies, rounds, pulse)
+    outbox = Outbox(settings, context, network, known, bodies, rounds, pulse)
     inbox = Inbox(settings, context, network, rounds, tally, pulse, outbox.announced)
     book = PeerBook(settings.state_dir / "p2p" / "peers.json")
-    membership = Membership(network, context, pulse, book, settings.initial_peers)
+    membership = Membership(network, seats, context, pulse, book, settings.initial_peers)
     async with asyncio.TaskGroup() as group:
         for part in (membership, rounds, outbox, inbox):
             group.create_task(part.run())
-
-
-async def introduce(context: Context, network: PeerNetwork) -> None:
-    """Tell the household which peers it has, and the chain whose they are."""
-    metrics.HOSTED.set(len(network.hosted))
-    context.health.facts["peers"] = " ".join(network.hosted)
-    for peer in network.hosted:
-        log.info("hosting %s (%s)", name_of(peer), peer)
-    for address in await network.addresses():
-        log.info("others can join through INITIAL_PEERS=%s", address)
-    await put_hosted_peers(context.store, list(network.hosted))
-    try:
-        for peer in network.hosted:
-            await context.queue.publish(SUBMISSIONS, Registration(peer_id=peer))
-    except QueueFullError as error:  # no coordinator for very long: rollouts can still be exchanged
-        context.health.degrade("coordinator", str(error))

@@ -155,10 +155,9 @@ class Inbox:
         metrics.QUARANTINED.set(self._quarantine.count(self._now()))
 
     def _complete(self, at: _Open) -> bool:
-        """Whether all who are expected are here: this household's peers and the regulars."""
-        hosted = set(self._network.hosted) if len(self._network.hosted) > 1 else set()
+        """Whether all who are expected are here: the regulars. A hosted peer may have no trainer, or none yet."""
         here = {peer for peer, course in at.courses.items() if course.accepted}
-        return bool(here) and here >= (hosted | self._regulars)
+        return bool(here) and here >= self._regulars
 
     def _judge(self, at: _Open, peer: str, value: bytes) -> Announcement | None:
         """The announcement whose body is to be fetched now; None if there is nothing (more) to do for this peer."""

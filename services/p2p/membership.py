@@ -1,4 +1,4 @@
-"""Staying in the swarm: dead daemons are revived, entry points and old acquaintances are met again and again."""
+"""Staying in the swarm: dead daemons are revived, entry points and old acquaintances met again, seats added."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from services.p2p import metrics
 from services.p2p.peerbook import PeerBook
 from services.p2p.protocol import PeerNetwork
 from services.p2p.pulse import Pulse
+from services.p2p.seats import Seats
 from services.p2p.settings import is_address
 from shared.household import bootnodes
 from shared.runtime import Context
@@ -24,9 +25,15 @@ class Membership:
     """Keeps the network up and tells the household how it stands."""
 
     def __init__(
-        self, network: PeerNetwork, context: Context, pulse: Pulse, book: PeerBook, initial_peers: Sequence[str]
+        self,
+        network: PeerNetwork,
+        seats: Seats,
+        context: Context,
+        pulse: Pulse,
+        book: PeerBook,
+        initial_peers: Sequence[str],
     ) -> None:
-        self._network, self._context, self._pulse = network, context, pulse
+        self._network, self._seats, self._context, self._pulse = network, seats, context, pulse
         self._book, self._initial = book, tuple(initial_peers)
 
     async def run(self) -> None:
@@ -34,6 +41,7 @@ class Membership:
         looks = 0
         while True:
             await self._look_after_daemons()
+            await self._seats.look()
             if looks % MEET_EVERY == 0:
                 await self._meet()
             looks += 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from services.p2p.announcement import place, place_id
 from services.p2p.gate import Gate
+from services.p2p.identities import Identity
 from services.p2p.protocol import NetworkError, Serve
 
 
@@ -34,6 +35,11 @@ class MemoryNetwork:
     async def stop(self) -> None:
         """Leave the world."""
         self._world.networks.remove(self)
+
+    async def host(self, identity: Identity) -> None:
+        """See `PeerNetwork.host`."""
+        self.hosted = (*self.hosted, identity.peer_id)
+        self.generation += 1
 
     def serve(self, serve: Serve) -> None:
         """See `PeerNetwork.serve`."""

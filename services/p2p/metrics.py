@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from services.p2p.rejection import Reason
+
 HOSTED = Gauge("swarm_p2p_hosted_peers", "Peers hosted by this household")
 CONNECTED = Gauge("swarm_p2p_connected_peers", "Peers of other households in the routing tables")
 QUARANTINED = Gauge("swarm_p2p_quarantined_peers", "Peers left alone because they failed too often lately")
 ANNOUNCED = Counter("swarm_p2p_announcements_total", "Announcements written into the DHT, repetitions included")
 ACCEPTED = Counter("swarm_p2p_rollouts_accepted_total", "Peers' rollouts that passed validation")
 REJECTED = Counter("swarm_p2p_rejections_total", "Peers' records and bodies that were dropped", ["reason"])
+for reason in Reason:  # what has not happened yet is 0, not unknown
+    REJECTED.labels(reason.value)
 STALE = Counter("swarm_p2p_local_rollouts_stale_total", "Local rollouts that came when their round was over")
 SENT = Counter("swarm_p2p_body_sent_bytes_total", "Bodies served to peers")
 RECEIVED = Counter("swarm_p2p_body_received_bytes_total", "Bodies fetched from peers")

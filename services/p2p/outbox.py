@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 from services.p2p import metrics
 from services.p2p.announcement import VERSION, Announcement, sign
@@ -40,14 +40,14 @@ class Outbox:
         settings: P2PSettings,
         context: Context,
         network: PeerNetwork,
-        identities: Sequence[Identity],
+        identities: Mapping[str, Identity],
         bodies: Bodies,
         rounds: Rounds,
         pulse: Pulse,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._settings, self._context, self._network = settings, context, network
-        self._identities = {identity.peer_id: identity for identity in identities}
+        self._identities = identities  # by peer; grows with the seats
         self._bodies, self._rounds, self._pulse, self._now = bodies, rounds, pulse, now
         self._repeated: tuple[str, int, float] = ("", -1, 0.0)  # round, generation of the network, when
         self.announced = asyncio.Event()  # set when something new of ours is in the DHT

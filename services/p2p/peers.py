@@ -5,6 +5,7 @@ announcements  by any node, another one each time
 fetch          by any node but the author's: rollouts of two peers of one household travel the same way as all
 join           every node meets its siblings, the entry points and the peers of earlier days
 revive         a node whose p2pd died comes back with the same identity on the same port
+host           one more seat, on the next port
 """
 
 from __future__ import annotations
@@ -70,11 +71,25 @@ class HostedPeers:
         self.generation = 0
 
     async def start(self) -> None:
-        """Bring all peers up, alone or not. Raises NetworkError; `stop` then ends those that are up."""
+        """Bring all peers up, alone or not. Raises NetworkError; `stop` then ends those that are up.
+
+        Those beyond the settings' number, hosted on demand earlier, may stay down at first: `revive` tries again.
+        """
         self._pids.kill_leftovers()
-        for failure in await asyncio.gather(*(self._start(seat) for seat in self._seats), return_exceptions=True):
-            if failure is not None:
+        failures = await asyncio.gather(*(self._start(seat) for seat in self._seats), return_exceptions=True)
+        for index, failure in enumerate(failures):
+            if isinstance(failure, NetworkError) and index >= self._settings.peers:
+                log.warning("%s is not up yet: %s", self.hosted[index], failure)
+            elif failure is not None:
                 raise failure
+        await self.join(())
+
+    async def host(self, identity: Identity) -> None:
+        """See `PeerNetwork.host`."""
+        seat = _Seat(identity, self._settings.port_of(len(self._seats)))
+        await self._start(seat)
+        self._seats.append(seat)
+        self.hosted = (*self.hosted, identity.peer_id)
         await self.join(())
 
     async def _start(self, seat: _Seat) -> None:

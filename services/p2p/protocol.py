@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from services.p2p.identities import Identity
+
 Serve = Callable[[str, str], bytes | None]
 """(sha256 of a body in hex, who asks) -> the body, None if it is not to be had."""
 
@@ -18,6 +20,9 @@ class PeerNetwork(Protocol):
 
     hosted: tuple[str, ...]  # peer ids
     generation: int  # grows whenever what was announced may have been lost: announce again
+
+    async def host(self, identity: Identity) -> None:
+        """Bring one more peer up and let it meet the others. Raises NetworkError; the peer is then not hosted."""
 
     def serve(self, serve: Serve) -> None:
         """From now on answer other peers' requests for bodies with this."""

@@ -7,8 +7,8 @@
                                   v                          |  | read         v
                                 Bodies --serve, by hash------+  +---------> Inbox --ROLLOUTS_PEER--> trainer
                                                              |  fetch, judge   +----Exchanged------> identity
-    chain's bootnodes, INITIAL_PEERS, peer book --> Membership
-                                                      +-- meets peers, revives p2pd, tells the household
+    chain's bootnodes, INITIAL_PEERS, peer book --> Membership --> meets peers, revives p2pd
+    trainers that find no free peer --------------> Seats -------> one more peer, the household and the chain told
 
 The four loops run side by side and wait for nobody but the queue and the network, each within a limit. `Gate` stands
 between the network and whatever strangers store here; `Tally` counts what the loops and the gate did in the round.
@@ -27,6 +27,7 @@ from services.p2p.gate import Gate
 from services.p2p.identities import load_or_create
 from services.p2p.peers import HostedPeers
 from services.p2p.protocol import NetworkError
+from services.p2p.seats import seats_at_start
 from services.p2p.settings import P2PSettings
 from shared.errors import SwarmError
 from shared.runtime import Context
@@ -35,7 +36,7 @@ from shared.runtime import Context
 async def run(settings: P2PSettings, context: Context) -> None:
     """Bring the peers up, exchange rollouts until told to stop, leave nothing behind."""
     with only_one(settings.state_dir / "p2p" / "lock"):
-        identities = [load_or_create(settings.identity_of(index)) for index in range(settings.peers)]
+        identities = [load_or_create(settings.identity_of(index)) for index in range(seats_at_start(settings))]
         gate = Gate(settings.swarm, time.time)
         network = HostedPeers(settings, identities, gate)
         try:
@@ -50,7 +51,9 @@ async def start(network: HostedPeers) -> None:
     try:
         await network.start()
     except NetworkError as error:
-        raise SwarmError(f"the peers cannot be started: {error}", "set P2P_HOST and P2P_PORT") from error
+        raise SwarmError(
+            f"the peers cannot be started: {error}", "set P2P_HOST, P2P_PORT and P2P_ANNOUNCE_HOST"
+        ) from error
 
 
 @contextmanager

@@ -43,6 +43,7 @@ class P2PSettings(ServiceSettings):
     """What the service is told; every field is explained in config/p2p.yaml."""
 
     peers: int = Field(ge=1, le=64)
+    peers_max: int = Field(ge=1, le=64)
     host: str
     port: int = Field(ge=0, lt=65536)
     announce_host: str | None
@@ -70,6 +71,11 @@ class P2PSettings(ServiceSettings):
             if not is_address(text):
                 raise ValueError(f"{text!r} is not of the form /ip4/<address>/tcp/<port>/p2p/<peer id>")
         return addresses
+
+    @property
+    def seats_bound(self) -> int:
+        """The most peers that are ever hosted here."""
+        return max(self.peers, self.peers_max)
 
     def port_of(self, index: int) -> int:
         """The port of an identity; 0 for any free one."""

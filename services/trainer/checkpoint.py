@@ -1,46 +1,64 @@
 """Checkpoints that survive kill -9 at any point: written beside, flushed to disk, then renamed into place.
 
     <state>/checkpoints/<peer>/<model>/<step>/tensors.safetensors   weights and AdamW's moments, float32
-                                              progress.json         where training stands
+                                              progress.json         where training stands, what it was made from
 
 All randomness of a step follows from (seed, peer, step), so nothing else is needed to go on exactly as before.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
 import logging
 import os
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from services.trainer.learner import Learner
 from services.trainer.policy import Policy
-from shared.messages import Submission
+from shared.messages import Digest, Registration, Reward, Trained, Winners
 
 log = logging.getLogger(__name__)
 
 KEPT = 2
+REMEMBERED = 48  # messages: of the last sixteen rounds, far more than a queue that lost power forgets
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+TENSORS, PROGRESS = "tensors.safetensors", "progress.json"
+
+Sent = Annotated[Registration | Reward | Winners | Trained, Field(discriminator="kind")]
 
 
 class Progress(BaseModel):
-    """Where a peer's training stands."""
+    """Where a peer's training stands. In a file of an earlier version `sha256` and `parent` may be missing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     step: int = 0  # updates tried since the peer began; picks questions and randomness
     round: int = -1  # last round trained
     swarm: str = ""  # whose rounds are counted, see `Round.swarm`
-    unsent: tuple[Submission, ...] = ()  # to be queued (again) after a crash; their keys make that harmless
+    sha256: Digest = ""  # of the newest checkpoint's tensors; in its own file: of those beside it
+    parent: Digest = ""  # of the checkpoint that one was trained from; "": of none
+    unsent: tuple[Sent, ...] = ()  # of the last rounds, to be queued (again) after a crash; their keys make it harmless
+
+    def with_sent(self, message: Reward | Winners | Trained) -> Progress:
+        """One message more; the oldest are forgotten."""
+        return self.model_copy(update={"unsent": (*self.unsent, message)[-REMEMBERED:]})
+
+    def sealed(self, sha256: str, told: str) -> Progress:
+        """As written beside tensors of this digest; the event of key `told` names them ("": none does)."""
+        unsent = tuple(
+            one.model_copy(update={"weights": sha256}) if isinstance(one, Trained) and one.key == told else one
+            for one in self.unsent
+        )
+        return self.model_copy(update={"sha256": sha256, "parent": self.sha256, "unsent": unsent})
 
 
 class Checkpoints:
@@ -49,14 +67,18 @@ class Checkpoints:
     def __init__(self, state_dir: Path, peer: str, model: str) -> None:
         self.folder = state_dir / "checkpoints" / peer / re.sub(r"[^\w.-]+", "_", model).strip("._")
 
-    def save(self, policy: Policy, learner: Learner, progress: Progress) -> None:
-        """Write a checkpoint and drop all but the newest few. Raises OSError; the older ones are then untouched."""
+    def save(self, policy: Policy, learner: Learner, progress: Progress, told: str = "") -> Progress:
+        """Write a checkpoint and drop all but the newest few; `progress` as written, see `Progress.sealed`.
+
+        Raises OSError; the older ones are then untouched.
+        """
         final = self.folder / f"{progress.step:010d}"
         beside = self.folder / f".{final.name}.{os.getpid()}"
         try:
             beside.mkdir(parents=True, exist_ok=True)
-            _save_tensors(_tensors(policy, learner), beside / "tensors.safetensors")
-            (beside / "progress.json").write_text(progress.model_dump_json())
+            _save_tensors(_tensors(policy, learner), beside / TENSORS)
+            progress = progress.sealed(_digest(beside / TENSORS), told)
+            (beside / PROGRESS).write_text(progress.model_dump_json())
             for path in (*beside.iterdir(), beside):
                 _flush(path)
             shutil.rmtree(final, ignore_errors=True)
@@ -67,6 +89,7 @@ class Checkpoints:
             raise
         for old in self._steps()[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
+        return progress
 
     def load(self, policy: Policy, learner: Learner) -> Progress:
         """Restore the newest checkpoint that is whole; a fresh `Progress` if there is none."""
@@ -74,9 +97,9 @@ class Checkpoints:
             shutil.rmtree(leftover, ignore_errors=True)
         for folder in reversed(self._steps()):
             try:
-                progress = Progress.model_validate_json((folder / "progress.json").read_text())
-                _restore(policy, learner, load_file(folder / "tensors.safetensors", device=str(policy.device)))
-            except (OSError, ValidationError, SafetensorError, KeyError, RuntimeError, json.JSONDecodeError) as error:
+                progress = _read(folder)
+                _restore(policy, learner, load_file(folder / TENSORS, device=str(policy.device)))
+            except (OSError, ValueError, SafetensorError, KeyError, RuntimeError) as error:
                 log.warning("checkpoint %s cannot be used (%s), trying the one before", folder.name, error)
                 continue
             return progress
@@ -84,6 +107,20 @@ class Checkpoints:
 
     def _steps(self) -> list[Path]:
         return sorted(path for path in self.folder.glob("[0-9]*") if path.is_dir())
+
+
+def _read(folder: Path) -> Progress:
+    """What stands beside the tensors. Raises OSError, and ValueError if they are not those it was written for."""
+    progress = Progress.model_validate_json((folder / PROGRESS).read_text())
+    sha256 = _digest(folder / TENSORS)
+    if progress.sha256 not in ("", sha256):
+        raise ValueError(f"{TENSORS} is not what was written: its sha256 is {sha256}, not {progress.sha256}")
+    return progress.model_copy(update={"sha256": sha256})
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _tensors(policy: Policy, learner: Learner) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from random import Random
 from statistics import fmean
 
 from services.trainer import metrics, report
-from services.trainer.checkpoint import Checkpoints, Progress
+from services.trainer.checkpoint import Checkpoints
 from services.trainer.exchange import PeerFeed, Want, collect
 from services.trainer.game import AnswerGame, Game
 from services.trainer.learner import Learner, Update
@@ -19,9 +19,9 @@ from services.trainer.rollout import Scored
 from services.trainer.settings import TrainerSettings
 from services.trainer.stopwatch import Stopwatch
 from services.trainer.tasks import Tasks
-from shared.messages import Reward, Rollouts, Round, Winners
+from shared.messages import Reward, Rollouts, Round, Trained, Winners
 from shared.runtime import Context
-from shared.streams import EVENTS, ROLLOUTS_LOCAL, SUBMISSIONS
+from shared.streams import EVENTS, ROLLOUTS_LOCAL, ROUNDS, SUBMISSIONS
 from shared.tasks import seed_of
 
 log = logging.getLogger(__name__)
@@ -46,15 +46,18 @@ class Trainer:
         self.feed = PeerFeed(context.queue, peer)
         self.checkpoints = Checkpoints(settings.state_dir, peer, settings.policy.model)
         self.progress = self.checkpoints.load(self.policy, self.learner)
+        self._life = ""  # of the queue, when `unsent` was last queued again
 
     async def play(self, round_: Round) -> None:
         """Sample, share, learn from one's own and from others, save, vote."""
         queue, watch, step = self.context.queue, Stopwatch(), self.progress.step
 
+        if round_.swarm != self.progress.swarm:
+            self.progress = self.progress.model_copy(update={"swarm": round_.swarm, "unsent": ()})
         with watch("generate"):
             local = await asyncio.to_thread(self.game.sample, step)
         await queue.publish(ROLLOUTS_LOCAL, self._rollouts(round_, local))
-        await queue.publish(SUBMISSIONS, self._reward(round_, local))
+        await self._submit(self._reward(round_, local))
 
         with watch("exchange"):
             external = await self._collect(round_)
@@ -63,12 +66,17 @@ class Trainer:
             update = await asyncio.to_thread(self._learn, batch)
 
         vote = Winners(peer_id=self.peer, round=round_.number, winners=winners([*local, *external]))
-        self.progress = Progress(step=step + 1, round=round_.number, swarm=round_.swarm, unsent=(vote,))
+        event = report.trained(self.peer, round_, local, external, batch, update, watch, self.progress.sha256)
+        after = self.progress.with_sent(vote).with_sent(event)
+        self.progress = after.model_copy(update={"step": step + 1, "round": round_.number})
         with watch("checkpoint"):
-            await asyncio.to_thread(self._save)
+            saved = await asyncio.to_thread(self._save, event.key)
         await queue.publish(SUBMISSIONS, vote)
-        for event in report.of_round(self.peer, round_, local, external, batch, update, watch):
-            await queue.publish(EVENTS, event)
+        weights = self.progress.sha256 if saved else ""
+        event = event.model_copy(update={"weights": weights, "seconds": watch.seconds})
+        report.tell(event)
+        await queue.publish(EVENTS, event)
+        await queue.publish(EVENTS, report.sample_of(self.peer, round_, local))
 
     async def play_alone(self) -> None:
         """No round is open anywhere: learn from one's own rollouts, and send nothing."""
@@ -79,9 +87,24 @@ class Trainer:
         log.info("alone: step %d, mean reward %.3f", self.progress.step, _mean(local))
 
     async def resend(self) -> None:
-        """Queue (again) what a crash may have kept from the queue."""
-        for submission in self.progress.unsent:
-            await self.context.queue.publish(SUBMISSIONS, submission)
+        """Queue (again) what a crash kept from the queue, or the queue forgot, once in each of the queue's lives.
+
+        Only where the open round tells that this is still the swarm it was meant for.
+        """
+        life, last = await self.context.store.life(), await self.context.queue.last(ROUNDS)
+        if life == self._life or last is None:
+            return
+        self._life = life
+        for message in self.progress.unsent if last.message.swarm == self.progress.swarm else ():
+            if isinstance(message, Trained):
+                await self.context.queue.publish(EVENTS, message)
+            else:
+                await self.context.queue.publish(SUBMISSIONS, message)
+
+    async def _submit(self, reward: Reward) -> None:
+        """Remembered first: a queue that dies right behind it may forget what it acknowledged."""
+        self.progress = self.progress.with_sent(reward)
+        await self.context.queue.publish(SUBMISSIONS, reward)
 
     async def _collect(self, round_: Round) -> list[Scored]:
         settings, random = self.settings, self._random("peers")
@@ -101,17 +124,22 @@ class Trainer:
         """One update; none when nobody's answers differ in reward."""
         return self.learner.update(batch) if batch else Update(loss=0.0, gradient_norm=0.0)
 
-    def _save(self) -> None:
-        """A checkpoint, if one is due. A full disk costs the checkpoint, not the run."""
+    def _save(self, told: str = "") -> bool:
+        """A checkpoint, if one is due, named by the event of key `told`; True if there is one now.
+
+        A full disk costs the checkpoint, not the run.
+        """
         if self.progress.step % self.settings.checkpoint_every:
-            return
+            return False
         try:
-            self.checkpoints.save(self.policy, self.learner, self.progress)
-            self.context.health.heal("checkpoint")
+            self.progress = self.checkpoints.save(self.policy, self.learner, self.progress, told)
         except OSError as error:
             metrics.CHECKPOINT_FAILURES.inc()
             reason = f"not written ({error}); the one before is kept; free space in {self.settings.state_dir}"
             self.context.health.degrade("checkpoint", reason)
+            return False
+        self.context.health.heal("checkpoint")
+        return True
 
     def _rollouts(self, round_: Round, local: Sequence[Scored]) -> Rollouts:
         groups = tuple(group.as_group() for group in local)

@@ -77,12 +77,19 @@ class Policy:
             path.chmod(0o644)  # written 0600, and who publishes it may be another user
 
 
+def visible_gpus() -> int:
+    """How many GPUs torch sees; asking takes none of their memory."""
+    return torch.cuda.device_count()
+
+
 def _device(settings: PolicySettings) -> torch.device:
     if settings.cpu_only or settings.device == "cpu":
         return torch.device("cpu")
     if torch.cuda.is_available():
-        return torch.device("cuda")
-    if settings.device == "cuda":
+        device = torch.device("cuda" if settings.device == "auto" else settings.device)
+        torch.cuda.set_device(device)  # what asks for the current GPU means this one
+        return device
+    if settings.device != "auto":
         raise SettingsError("DEVICE=cuda, and torch sees no GPU", "install a CUDA build of torch or set DEVICE=auto")
     return torch.device("cpu")
 

@@ -17,7 +17,7 @@ from shared.names import name_of
 log = logging.getLogger(__name__)
 
 
-def of_round(
+def trained(
     peer: str,
     round_: Round,
     local: Sequence[Scored],
@@ -25,10 +25,11 @@ def of_round(
     batch: Sequence[Scored],
     update: Update,
     watch: Stopwatch,
-) -> tuple[Trained, Sampled]:
-    """Count, log and describe a round that was trained."""
+    parent: str,
+) -> Trained:
+    """What came of a round, on top of the checkpoint `parent`."""
     ours = sum(group.author == peer for group in batch)
-    event = Trained(
+    return Trained(
         at=time.time(),
         peer_id=peer,
         round=round_.number,
@@ -41,14 +42,18 @@ def of_round(
         completion_tokens=sum(len(row) for group in local for row in group.tokens or ()),
         seconds=watch.seconds,
         seen_peers=len({group.author for group in external}),
+        parent=parent,
     )
+
+
+def tell(event: Trained) -> None:
+    """Count and log a round that is done."""
     _measure(event)
     log.info(
         "round %d: %s earned %.3f, learnt from %d own and %d of %d peers' groups, %.1f s",
-        event.round, name_of(peer), event.mean_reward, ours, event.external_groups, event.seen_peers,
-        sum(watch.seconds.values()),
+        event.round, name_of(event.peer_id), event.mean_reward, event.local_groups, event.external_groups,
+        event.seen_peers, sum(event.seconds.values()),
     )  # fmt: skip
-    return event, sample_of(peer, round_, local)
 
 
 def sample_of(peer: str, round_: Round, local: Sequence[Scored]) -> Sampled:

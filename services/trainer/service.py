@@ -1,4 +1,4 @@
-"""The trainer's life: take a peer, load its model where it left off, and play every round that opens."""
+"""The trainer's life: take a GPU and a peer, load its model where it left off, and play every round that opens."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 
 from services.trainer.checkpoint import Progress
+from services.trainer.gpus import claim_device
 from services.trainer.judge import Examiner
 from services.trainer.loop import Trainer
 from services.trainer.peer import keep_lease, lease_peer
+from services.trainer.policy import visible_gpus
 from services.trainer.settings import TrainerSettings
 from shared.messages import Round
 from shared.names import name_of
@@ -19,26 +22,32 @@ from shared.streams import ROUNDS
 
 log = logging.getLogger(__name__)
 
+RESEND_S = 1.0  # between two looks whether the queue was restarted
+
 
 async def run(settings: TrainerSettings, context: Context) -> None:
     """Train until the final round is done or the process is told to stop."""
-    peer = await lease_peer(context)
-    if peer is None:
-        return
-    async with asyncio.TaskGroup() as group:
-        lease = group.create_task(keep_lease(context, peer))
-        try:
-            await _train(settings, context, peer)
-        finally:
-            context.stop.set()
-        await lease
+    with ExitStack() as held:
+        folder = settings.state_dir
+        policy = await claim_device(settings.policy, folder / "gpus", context, visible_gpus(), held)
+        peer = await lease_peer(context, folder / "trainers", held)
+        if policy is None or peer is None:
+            return
+        settings = settings.model_copy(update={"policy": policy})
+        async with asyncio.TaskGroup() as group:
+            group.create_task(keep_lease(context, peer))
+            try:
+                trainer = await asyncio.to_thread(Trainer, settings, context, peer)
+                group.create_task(keep_sent(context, trainer))
+                await _train(settings, context, trainer)
+            finally:
+                context.stop.set()
 
 
-async def _train(settings: TrainerSettings, context: Context, peer: str) -> None:
-    trainer = await asyncio.to_thread(Trainer, settings, context, peer)
-    examiner = Examiner(settings, context, peer, trainer.policy)
-    log.info("%s trains %s (%d parameters)", name_of(peer), trainer.policy.name, trainer.policy.size)
-    context.health.facts.update(peer=peer, name=name_of(peer), model=trainer.policy.name)
+async def _train(settings: TrainerSettings, context: Context, trainer: Trainer) -> None:
+    examiner, name = Examiner(settings, context, trainer.peer, trainer.policy), name_of(trainer.peer)
+    log.info("%s trains %s (%d parameters)", name, trainer.policy.name, trainer.policy.size)
+    context.health.facts.update(peer=trainer.peer, name=name, model=trainer.policy.name)
     context.health.beat()
     await trainer.resend()
     async for round_ in rounds(context, trainer.progress, settings.solo_after_s):
@@ -50,6 +59,12 @@ async def _train(settings: TrainerSettings, context: Context, peer: str) -> None
         context.health.facts["round"] = round_.number
         await examiner.examine(round_)
     await examiner.close()
+
+
+async def keep_sent(context: Context, trainer: Trainer) -> None:
+    """Queue again what a queue that lost power forgot, also in the middle of a round: others may wait for it."""
+    while await context.sleep(RESEND_S):
+        await trainer.resend()
 
 
 async def rounds(context: Context, done: Progress, solo_after_s: float) -> AsyncIterator[Round | None]:

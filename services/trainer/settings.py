@@ -22,7 +22,7 @@ class PolicySettings(Settings):
     """The model."""
 
     model: str = Field(min_length=1)
-    device: Literal["auto", "cpu", "cuda"]
+    device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")  # `cuda` and `auto` take a GPU that no other trainer has
     cpu_only: bool
     threads: int = Field(ge=0)
     hf_token: SecretStr | None

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from shared.errors import QueueFullError
-from shared.queue.protocol import MAX_ATTEMPTS, Dead, Delivery, Entry
+from shared.queue.protocol import MAX_ATTEMPTS, Dead, Delivery, Entry, Footprint
 from shared.streams import Stream
 
 T = TypeVar("T")
@@ -140,6 +140,16 @@ class MemoryQueue:
         """See `Queue.dead`."""
         return list(self._log(stream).dead)
 
+    async def dead_count(self, stream: Stream[T]) -> int:
+        """See `Queue.dead_count`."""
+        return len(self._log(stream).dead)
+
+    async def footprint(self) -> Footprint:
+        """See `Queue.footprint`."""
+        logs = self._logs.values()
+        texts = [text for log in logs for text in [*log.entries.values(), *(dead.text for dead in log.dead)]]
+        return Footprint(sum(len(text.encode()) for text in texts), None)
+
     async def close(self) -> None:
         """See `Queue.close`."""
 
@@ -149,6 +159,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._values: dict[str, tuple[str, float]] = {}  # value, expiry
+        self.lives = 1  # one more: it was restarted
 
     async def get(self, key: str) -> str | None:
         """See `Store.get`."""
@@ -181,3 +192,7 @@ class MemoryStore:
         """See `Store.release`."""
         if await self.get(key) == holder:
             del self._values[key]
+
+    async def life(self) -> str:
+        """See `Store.life`."""
+        return str(self.lives)

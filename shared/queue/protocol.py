@@ -35,6 +35,14 @@ class Dead:
     error: str
 
 
+@dataclass(frozen=True)
+class Footprint:
+    """Memory that all streams and values take together, in bytes."""
+
+    used: int
+    limit: int | None  # beyond which writes are refused; None: not known
+
+
 class Queue(Protocol):
     """Streams. Delivery is at least once; handlers act first, then ack, and are idempotent by `message.key`."""
 
@@ -68,6 +76,12 @@ class Queue(Protocol):
     async def dead(self, stream: Stream[T]) -> list[Dead]:
         """The stream's dead letters, oldest first."""
 
+    async def dead_count(self, stream: Stream[T]) -> int:
+        """How many dead letters the stream has."""
+
+    async def footprint(self) -> Footprint:
+        """The memory behind the queue."""
+
     async def close(self) -> None:
         """Let go of the connection."""
 
@@ -92,3 +106,7 @@ class Store(Protocol):
 
     async def release(self, key: str, holder: str) -> None:
         """Give a lease back, if it is ours."""
+
+    async def life(self) -> str:
+        """The same until the store (and with it the queue) is restarted: then what it acknowledged last may be gone,
+        or all of it."""

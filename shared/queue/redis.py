@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 MESSAGE = "m"  # the one field of an entry
 DEAD_BOUND = 10_000
+NO_GROUP = "NOGROUP"
+GONE_S = 3_600.0  # a consumer without entries for so long is forgotten; if it lives, the next makes it known again
 # About a minute in all: longer than a supervisor needs to restart a Redis that died.
 RETRIES, RETRY_CAP_S, RETRY_BASE_S = 40, 2.0, 0.05
 
@@ -37,10 +39,17 @@ redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2])
 return 1
 """
 RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) end"
+FORGET = """
+for _, consumer in ipairs(redis.call('xinfo', 'consumers', KEYS[1], ARGV[1])) do
+  if consumer[4] == 0 and consumer[6] > tonumber(ARGV[2]) then
+    redis.call('xgroup', 'delconsumer', KEYS[1], ARGV[1], consumer[2])
+  end
+end
+"""
 TAKE = "local v = redis.call('get', KEYS[1]); redis.call('del', KEYS[1]); return v"
 
 
-def connect(url: str, password: str | None = None) -> Redis:
+def connect(url: str, password: str | None = None, *, retries: int = RETRIES) -> Redis:
     """A client that rides out a Redis restart; after about a minute of silence its calls raise ConnectionError.
 
     A password in the URL wins over the one given apart.
@@ -52,7 +61,7 @@ def connect(url: str, password: str | None = None) -> Redis:
         socket_connect_timeout=5,
         socket_timeout=30,
         health_check_interval=15,
-        retry=Retry(ExponentialBackoff(cap=RETRY_CAP_S, base=RETRY_BASE_S), RETRIES),
+        retry=Retry(ExponentialBackoff(cap=RETRY_CAP_S, base=RETRY_BASE_S), retries),
         retry_on_error=[ConnectionError, TimeoutError, BusyLoadingError],
     )
 
@@ -81,24 +90,28 @@ class RedisQueue:
         self, stream: Stream[T], consumer: str, *, limit: int = 16, wait_s: float = 1.0
     ) -> list[Delivery[T]]:
         """See `Queue.receive`."""
+        try:
+            return await self._receive(stream, consumer, limit, wait_s)
+        except ResponseError as error:
+            if NO_GROUP not in str(error):
+                raise
+            self._met.clear()  # the stream was deleted under us: make the group again at the next call
+            return []
+
+    async def _receive(self, stream: Stream[T], consumer: str, limit: int, wait_s: float) -> list[Delivery[T]]:
         group = stream.readers[0]
         if (stream.name, consumer) not in self._met:
             await self._ensure_group(stream)
+            await self._forget_consumers(stream)
             self._met.add((stream.name, consumer))
             # What this consumer held when it died is idle for it, whatever the clock says.
             if left := await self._claim(stream, consumer, limit, min_idle_ms=0, owner=consumer):
                 return left
         if left := await self._claim(stream, consumer, limit, min_idle_ms=self._claim_ms):
             return left
-        try:
-            answer = await self._redis.xreadgroup(
-                group, consumer, {stream.name: ">"}, count=limit, block=max(1, int(wait_s * 1000))
-            )
-        except ResponseError as error:
-            if "NOGROUP" not in str(error):
-                raise
-            self._met.clear()  # the stream was deleted under us: make the group again at the next call
-            return []
+        answer = await self._redis.xreadgroup(
+            group, consumer, {stream.name: ">"}, count=limit, block=max(1, int(wait_s * 1000))
+        )
         return await self._decode(stream, [(id_, fields, 1) for id_, fields in _rows(answer)])
 
     async def ack(self, stream: Stream[T], delivery: Delivery[T]) -> None:
@@ -111,16 +124,20 @@ class RedisQueue:
             await self._bury(stream, delivery.id, stream.encode(delivery.message), error)
             return
         # Aged by hand, so that the next claim after `retry_s` finds it.
-        await self._redis.xclaim(
-            stream.name,
-            stream.readers[0],
-            "failed",
-            0,
-            [delivery.id],
-            idle=max(0, self._claim_ms - int(retry_s * 1000)),
-            retrycount=delivery.attempts,
-            justid=True,
-        )
+        try:
+            await self._redis.xclaim(
+                stream.name,
+                stream.readers[0],
+                "failed",
+                0,
+                [delivery.id],
+                idle=max(0, self._claim_ms - int(retry_s * 1000)),
+                retrycount=delivery.attempts,
+                justid=True,
+            )
+        except ResponseError as refusal:  # the stream is gone, and the entry with it
+            if NO_GROUP not in str(refusal):
+                raise
 
     async def read(
         self, stream: Stream[T], after: str = "0", *, limit: int = 1_000, wait_s: float = 0.0
@@ -166,6 +183,10 @@ class RedisQueue:
         except ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
+
+    async def _forget_consumers(self, stream: Stream[Any]) -> None:
+        """Each replica that ever read is known by its name; those long gone that hold nothing are not kept."""
+        await cast(Any, self._redis.eval(FORGET, 1, stream.name, stream.readers[0], str(int(GONE_S * 1000))))
 
     async def _claim(
         self, stream: Stream[T], consumer: str, limit: int, *, min_idle_ms: int, owner: str | None = None
@@ -239,6 +260,10 @@ class RedisStore:
     async def release(self, key: str, holder: str) -> None:
         """See `Store.release`."""
         await cast(Any, self._redis.eval(RELEASE, 1, key, holder))
+
+    async def life(self) -> str:
+        """See `Store.life`."""
+        return str((await self._redis.info("server"))["run_id"])
 
 
 def _rows(answer: Any) -> list[tuple[str, dict[str, str]]]:

@@ -127,6 +127,22 @@ async def test_rubbish_goes_to_the_dead_letters_and_does_not_cost_its_neighbours
     assert len(await side.queue.dead(SUBMISSIONS)) == 2
 
 
+async def test_dead_letters_are_counted_without_reading_them(side):
+    assert await side.queue.dead_count(SUBMISSIONS) == 0
+    for text in ("rubbish", "and more"):
+        await side.write(SUBMISSIONS, text)
+    assert await side.queue.receive(SUBMISSIONS, "one", wait_s=0.05) == []
+    assert await side.queue.dead_count(SUBMISSIONS) == len(await side.queue.dead(SUBMISSIONS)) == 2
+
+
+async def test_what_is_kept_takes_memory_within_its_limit(side):
+    before = await side.queue.footprint()
+    await side.write(SUBMISSIONS, "x" * 500_000)
+    after = await side.queue.footprint()
+    assert 500_000 <= after.used - before.used < 1_500_000
+    assert after.limit is None or after.used < after.limit
+
+
 async def test_a_full_work_queue_refuses_and_keeps_what_it_has(side):
     for _ in range(SMALL.bound):
         await side.queue.publish(SMALL, FIRST)
@@ -215,3 +231,7 @@ async def test_a_lease_has_one_holder_until_it_runs_out_or_is_given_back(side):
     assert await side.store.hold("lease", "you", ttl_s=60)
     await side.store.release("lease", "you")
     assert await side.store.hold("lease", "me", ttl_s=60)
+
+
+async def test_a_store_that_was_not_restarted_is_in_the_same_life(side):
+    assert (await side.store.life()) == (await side.store.life()) != ""

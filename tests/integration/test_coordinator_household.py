@@ -330,3 +330,41 @@ async def test_an_address_without_a_contract_ends_the_service_with_a_clear_line(
     assert isinstance(error, ContractMissing)
     assert "0x1212" in str(error)
     assert "SWARM_CONTRACT" in str(error)
+
+
+async def test_what_was_settled_and_comes_again_is_neither_counted_nor_told_again(tmp_path, chain):
+    household = household_of(tmp_path, min_s=20)
+    await household.host(A)
+    async with household.running(chain):
+        await register(household, A)
+        await vote(household, 0, A)
+        before = await household.until_settled(3)
+        await vote(household, 0, A)  # a trainer was restarted
+        await eventually(lambda: drained(household))
+    async with household.running(chain):  # and the coordinator too
+        await vote(household, 0, A)
+        await eventually(lambda: drained(household))
+        await until_state(household, rewards_settled=1, winners_settled=1)
+    assert await household.settled() == list(before.values())
+
+
+async def test_a_queue_that_lost_everything_is_told_again_which_round_is_open_and_what_landed(tmp_path, chain):
+    household = household_of(tmp_path, min_s=20)
+    await household.host(A)
+    async with household.running(chain):
+        await register(household, A)
+        await vote(household, 0, A)
+        before = await household.until_settled(3)
+        opened = await until_round(household, 0)
+        household.queue._logs.clear()
+        household.store._values.clear()
+        household.store.lives += 1
+        assert await until_round(household, 0) == opened
+        await vote(household, 0, A)  # as its trainer does
+        after = await household.until_settled(2)
+        await until_state(household, rewards_settled=1, winners_settled=1)
+    assert after == {key: one for key, one in before.items() if key in after}
+
+
+async def drained(household: Household) -> bool:
+    return await household.queue.backlog(SUBMISSIONS) == 0

@@ -17,7 +17,15 @@ from services.p2p.protocol import NetworkError
 from services.p2p.tally import Tally
 from services.p2p.validation import body_of
 from shared.health import Health
-from shared.household import hosted_peers, put_bootnodes
+from shared.household import (
+    LEASE,
+    ServiceState,
+    hosted_peers,
+    put_bootnodes,
+    put_service_state,
+    wish_for_peer,
+    withdraw_wish,
+)
 from shared.messages import Round
 from shared.queue.memory import MemoryQueue, MemoryStore
 from shared.runtime import Context
@@ -365,3 +373,52 @@ async def test_kept_bodies_survive_a_restart_even_if_some_are_gone():
     assert again.of(1, 0) == []
     assert again.of(2, 0) == [second]
     assert again.serve(second.sha256, "bob") == body_of(rollouts_of(ann, 2))
+
+
+async def test_a_peer_more_is_hosted_for_a_trainer_that_waits_and_no_more_than_the_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr("services.p2p.membership.CHECK_S", 0.05)
+    async with Household(World(), tmp_path, "a0", peers_max=2) as ours:
+        ours.settings.identity_of(1).parent.mkdir(parents=True)
+        ours.settings.identity_of(1).write_bytes(identity("a1").path.read_bytes())
+        both = [identity(name).peer_id for name in ("a0", "a1")]
+        await ours.store.hold(LEASE + both[0], "one", ttl_s=30)
+        await report(ours.store, "one", at=time.time() + 1)
+        await wish_for_peer(ours.store, "two", time.time())
+        await until(lambda: ours.network.hosted == tuple(both))
+        await until(lambda: len(ours.queue._log(SUBMISSIONS).entries) == 2)
+        assert await hosted_peers(ours.store) == both
+        ours.identities.append(identity("a1"))
+        await ours.open_round()
+        await ours.sample()
+        await until(lambda: sorted(ours.arrived()) == sorted(both))  # the new one announces and fetches like the others
+        await ours.store.hold(LEASE + both[1], "two", ttl_s=30)
+        await report(ours.store, "two", at=time.time() + 1)
+        await wish_for_peer(ours.store, "three", time.time())
+        await until(lambda: "P2P_PEERS_MAX" in ours.context.health.state()["degraded"].get("seats", ""))
+        assert len(ours.network.hosted) == 2
+        await withdraw_wish(ours.store, "three")
+        await until(lambda: "seats" not in ours.context.health.state()["degraded"])
+
+
+async def test_no_peer_is_added_for_a_trainer_that_takes_a_killed_ones_place(tmp_path, monkeypatch):
+    monkeypatch.setattr("services.p2p.membership.CHECK_S", 0.05)
+    async with Household(World(), tmp_path, "a0") as ours:
+        await ours.store.hold(LEASE + ours.network.hosted[0], "killed", ttl_s=30)
+        await report(ours.store, "killed", at=time.time() - 1)
+        for _ in range(8):
+            await wish_for_peer(ours.store, "again", time.time())
+            await asyncio.sleep(0.1)
+        assert len(ours.network.hosted) == 1
+
+
+async def test_a_store_that_lost_everything_is_told_again_who_is_hosted(tmp_path, monkeypatch):
+    monkeypatch.setattr("services.p2p.membership.CHECK_S", 0.05)
+    async with Household(World(), tmp_path, "a0") as ours:
+        ours.store._values.clear()
+        await asyncio.sleep(0.3)
+        assert await hosted_peers(ours.store) == [identity("a0").peer_id]
+
+
+async def report(store: MemoryStore, trainer: str, at: float) -> None:
+    state = {"service": "trainer", "instance": trainer, "pid": 1, "port": 1, "at": at, "status": "ok"}
+    await put_service_state(store, ServiceState(**state, progress_age_s=0, degraded={}, facts={}))

@@ -11,6 +11,7 @@ from p2p_lab import Household, Stranger
 
 from services.p2p.announcement import sign
 from services.p2p.validation import body_of
+from shared.household import LEASE, ServiceState, hosted_peers, put_service_state, wish_for_peer
 from shared.streams import EVENTS, ROLLOUTS_LOCAL
 from tests.p2p_kit import announcement_of, identity, rollouts_of, until
 
@@ -220,3 +221,25 @@ async def test_bad_bodies_are_counted_by_reason_and_the_good_ones_still_arrive(t
         await asyncio.gather(eve.die(), bob.die())
     assert [event.rejected for event in events] == [{reason: 1} for reason in reasons]
     assert {event.accepted for event in events} == {1}
+
+
+async def test_a_peer_hosted_on_demand_joins_exchanges_and_is_there_after_a_restart(tmp_path):
+    ours = await Household(tmp_path / "a").start()
+    before = ours.peers
+    await ours.store.hold(LEASE + before[0], "one", ttl_s=60)
+    state = {"service": "trainer", "instance": "one", "pid": 1, "port": 1, "status": "ok", "facts": {}, "degraded": {}}
+    await put_service_state(ours.store, ServiceState(**state, at=time.time() + 60, progress_age_s=0))
+    await wish_for_peer(ours.store, "two", time.time())
+    await until(lambda: len(ours.peers) == 2, 15)
+    await until(lambda: len(ours.addresses) == 2)
+    assert (len(ours.daemons()), await hosted_peers(ours.store)) == (2, ours.peers)
+    async with Household(tmp_path / "b", initial_peers=ours.addresses[1:]) as theirs:
+        await ours.open_round()
+        await theirs.open_round()
+        await ours.sample(*(rollouts_of(peer) for peer in ours.peers))
+        await ours.wait_for({*ours.peers})
+        await theirs.wait_for({*ours.peers})
+    peers = ours.peers
+    await ours.restart()
+    assert ours.peers == peers
+    await ours.stop()

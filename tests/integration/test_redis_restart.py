@@ -29,3 +29,55 @@ async def test_nothing_is_lost_when_redis_is_killed_and_callers_ride_it_out(tmp_
     finally:
         await queue.close()
         server.kill()
+
+
+async def test_a_restarted_redis_is_in_another_life(tmp_path):
+    server = RedisServer(tmp_path)
+    client = connect(server.url)
+    store = RedisStore(client)
+    try:
+        before = await store.life()
+        server.kill()
+        server.start()
+        assert await store.life() != before
+    finally:
+        await client.aclose()
+        server.kill()
+
+
+async def test_a_reader_whose_stream_is_gone_makes_it_anew_and_goes_on(redis_url):
+    client = connect(redis_url)
+    queue = RedisQueue(client)
+    await queue.publish(SUBMISSIONS, REWARD)
+    (held,) = await queue.receive(SUBMISSIONS, "one")
+    await client.flushall()
+    await queue.fail(SUBMISSIONS, held, "too early")
+    assert await queue.receive(SUBMISSIONS, "one", wait_s=0.05) == []
+    await queue.publish(SUBMISSIONS, REWARD)
+    assert [one.message for one in await queue.receive(SUBMISSIONS, "one")] == [REWARD]
+    await queue.close()
+
+
+async def test_readers_that_never_come_back_leave_no_name_and_no_work_behind(redis_url, monkeypatch):
+    monkeypatch.setattr("shared.queue.redis.GONE_S", 0.3)
+    client = connect(redis_url)
+    for name in ("idle", "busy"):
+        queue = RedisQueue(client, claim_s=0.5)
+        await queue.publish(SUBMISSIONS, REWARD)
+        (held,) = await queue.receive(SUBMISSIONS, name)
+        if name == "idle":
+            await queue.ack(SUBMISSIONS, held)
+    await asyncio.sleep(0.6)
+    queue = RedisQueue(client, claim_s=0.5)
+    (held,) = await queue.receive(SUBMISSIONS, "next")
+    assert await names(client) == {"busy", "next"}  # one had work in hand: it is kept until that is another's
+    await queue.ack(SUBMISSIONS, held)
+    await asyncio.sleep(0.4)
+    await queue.publish(SUBMISSIONS, REWARD)
+    await RedisQueue(client).receive(SUBMISSIONS, "last")
+    assert await names(client) == {"last"}
+    await client.aclose()
+
+
+async def names(client):
+    return {row["name"] for row in await client.xinfo_consumers(SUBMISSIONS.name, SUBMISSIONS.readers[0])}

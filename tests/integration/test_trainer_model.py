@@ -1,5 +1,7 @@
 """Sampling, learning and checkpoints on the real embedded model."""
 
+import hashlib
+import json
 import shutil
 
 import pytest
@@ -236,6 +238,30 @@ def test_a_torn_checkpoint_is_passed_over_for_the_one_before(tmp_path):
     assert checkpoints.load(policy, learner).step == 2
     (sorted(checkpoints.folder.glob("0*"))[-2] / "progress.json").write_text("{")
     assert checkpoints.load(policy, learner) == Progress()
+
+
+def test_a_checkpoint_with_one_bit_turned_is_passed_over_for_the_one_before(tmp_path):
+    policy, learner, checkpoints = trained(tmp_path)
+    tensors = sorted(checkpoints.folder.glob("0*"))[-1] / "tensors.safetensors"
+    content = bytearray(tensors.read_bytes())
+    content[-1] ^= 1
+    tensors.write_bytes(content)
+    assert checkpoints.load(policy, learner).step == 2
+
+
+def test_a_checkpoint_of_an_earlier_version_loads_and_begins_the_lineage(tmp_path):
+    policy, learner, checkpoints = trained(tmp_path)
+    newest = sorted(checkpoints.folder.glob("0*"))[-1]
+    before = {"step": 3, "round": 12, "swarm": "x", "unsent": [REWARD.model_dump()]}  # as it was written then
+    (newest / "progress.json").write_text(json.dumps(before))
+    progress = checkpoints.load(policy, learner)
+    assert (progress.step, progress.round, progress.swarm, progress.unsent) == (3, 12, "x", (REWARD,))
+    assert (progress.sha256, progress.parent) == (digest(newest), "")
+    assert checkpoints.save(policy, learner, progress.model_copy(update={"step": 4})).parent == digest(newest)
+
+
+def digest(folder):
+    return hashlib.sha256((folder / "tensors.safetensors").read_bytes()).hexdigest()
 
 
 def test_only_the_newest_checkpoints_are_kept_and_leftovers_of_a_crash_go(tmp_path):

@@ -1,10 +1,12 @@
 """The trainer's life on the in-process queue: leases, rounds, exchange, degraded modes."""
 
 import asyncio
+import hashlib
 import os
 import resource
 import subprocess
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -12,16 +14,17 @@ from services.trainer.checkpoint import Progress
 from services.trainer.exchange import PeerFeed, Want, collect
 from services.trainer.loop import Trainer
 from services.trainer.peer import keep_lease, lease_peer
-from services.trainer.service import rounds
+from services.trainer.service import keep_sent, rounds
 from services.trainer.settings import TrainerSettings
+from shared.errors import SwarmError
 from shared.health import Health
-from shared.household import LEASE, put_hosted_peers
-from shared.messages import Rollouts, Round
+from shared.household import LEASE, put_hosted_peers, wishes
+from shared.messages import Rollouts, Round, Trained
 from shared.queue.memory import MemoryQueue, MemoryStore
 from shared.runtime import Context
 from shared.settings import load
 from shared.streams import EVENTS, ROLLOUTS_LOCAL, ROLLOUTS_PEER, ROUNDS, SUBMISSIONS
-from tests.examples import ALICE, BOB, EXAMPLES
+from tests.examples import ALICE, BOB, EXAMPLES, REWARD
 
 BOBS = next(example for example in EXAMPLES if isinstance(example, Rollouts)).model_copy(update={"peer_id": BOB})
 
@@ -40,38 +43,75 @@ def trainer_of(context, tmp_path, *overrides):
     return Trainer(settings, context, ALICE)
 
 
+async def trained_of(queue):
+    return [event for event in await all_of(queue, EVENTS) if isinstance(event, Trained)]
+
+
 async def all_of(queue, stream):
     return [entry.message for entry in await queue.read(stream, limit=10_000)]
 
 
-async def test_two_trainers_take_two_peers_and_a_restarted_one_takes_its_own_again():
+async def test_two_trainers_take_two_peers_and_a_restarted_one_takes_its_own_again(tmp_path):
     store = MemoryStore()
     await put_hosted_peers(store, [ALICE, BOB])
-    one, two = context_of("one", store), context_of("two", store)
-    assert {await lease_peer(one), await lease_peer(two)} == {ALICE, BOB}
-    mine = BOB if await store.get(LEASE + BOB) == "two" else ALICE
-    assert await lease_peer(context_of("two", store)) == mine
+    with ExitStack() as one, ExitStack() as two:
+        assert await lease_peer(context_of("one", store), tmp_path, one) == ALICE
+        assert await lease_peer(context_of("two", store), tmp_path, two) == BOB
+        two.close()  # as the end of its process would
+        assert await lease_peer(context_of("two", store), tmp_path, two) == BOB
 
 
-async def test_a_trainer_without_a_free_peer_waits_and_says_so():
-    store = MemoryStore()
+async def test_a_trainer_without_a_free_peer_waits_says_so_and_wishes_for_one_until_it_has_it(tmp_path):
+    store, began = MemoryStore(), time.time()
     context = context_of("one", store)
-    waiting = asyncio.create_task(lease_peer(context))
-    await asyncio.sleep(0.05)
-    assert "peer" in context.health.state()["degraded"]
-    await put_hosted_peers(store, [BOB])
-    assert await asyncio.wait_for(waiting, 3) == BOB
-    assert context.health.state()["degraded"] == {}
+    with ExitStack() as held:
+        waiting = asyncio.create_task(lease_peer(context, tmp_path, held))
+        await asyncio.sleep(0.05)
+        assert "peer" in context.health.state()["degraded"]
+        first = await wishes(store)
+        assert began <= first["one"] <= time.time()
+        await asyncio.sleep(0.6)
+        assert await wishes(store) == first  # since when, not how lately
+        await put_hosted_peers(store, [BOB])
+        assert await asyncio.wait_for(waiting, 3) == BOB
+        assert (context.health.state()["degraded"], await wishes(store)) == ({}, {})
 
 
-async def test_a_stopped_trainer_gives_its_peer_back():
+async def test_a_stopped_trainer_gives_its_peer_back_and_wishes_for_none(tmp_path):
     context = context_of()
     await put_hosted_peers(context.store, [ALICE])
-    await lease_peer(context)
-    context.stop.set()
-    await keep_lease(context, ALICE)
-    assert await context.store.get(LEASE + ALICE) is None
-    assert await lease_peer(context) is None
+    with ExitStack() as held:
+        await lease_peer(context, tmp_path, held)
+        context.stop.set()
+        await keep_lease(context, ALICE)
+        assert await context.store.get(LEASE + ALICE) is None
+        assert await lease_peer(context, tmp_path, held) is None
+        assert await wishes(context.store) == {}
+
+
+async def test_a_trainer_whose_peer_went_to_another_ends_with_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("services.trainer.peer.LEASE_TTL_S", 0.3)
+    context = context_of("slow")
+    await put_hosted_peers(context.store, [ALICE])
+    with ExitStack() as held, pytest.raises(SwarmError, match="went to another trainer"):
+        await lease_peer(context, tmp_path, held)
+        await asyncio.sleep(0.4)
+        assert await context.store.hold(LEASE + ALICE, "quick", ttl_s=30)
+        await keep_lease(context, ALICE)
+
+
+async def test_of_two_trainers_with_one_name_the_second_waits_and_is_told_why(tmp_path):
+    store = MemoryStore()
+    await put_hosted_peers(store, [ALICE])
+    first = ExitStack()
+    await lease_peer(context_of("same", store), tmp_path, first)
+    context = context_of("same", store)
+    with ExitStack() as second:
+        waiting = asyncio.create_task(lease_peer(context, tmp_path, second))
+        await asyncio.sleep(0.05)
+        assert "INSTANCE" in context.health.state()["degraded"]["peer"]
+        first.close()
+        assert await asyncio.wait_for(waiting, 3) == ALICE
 
 
 async def test_only_the_newest_round_is_played_and_the_final_one_is_the_last():
@@ -118,7 +158,8 @@ async def test_a_round_leaves_rollouts_a_reward_a_vote_a_checkpoint_and_events(t
     assert (trained.external_groups, trained.seen_peers) == (1, 1)
     assert set(trained.seconds) == {"generate", "exchange", "update", "checkpoint"}
     assert sampled.question in {group.question.text for group in rollouts.groups}
-    assert (trainer.progress.step, trainer.progress.round, trainer.progress.unsent) == (1, 4, (vote,))
+    assert (trainer.progress.step, trainer.progress.round) == (1, 4)
+    assert trainer.progress.unsent[:2] == (reward, vote)
 
 
 async def test_a_round_repeated_after_a_crash_sends_the_same_again(tmp_path):
@@ -135,12 +176,77 @@ async def test_what_a_crash_kept_from_the_queue_is_sent_after_the_restart(tmp_pa
     context = context_of()
     trainer = trainer_of(context, tmp_path)
     await trainer.play(opened(4))
-    vote = (await all_of(context.queue, SUBMISSIONS))[1]
+    await trainer.play(opened(5))
+    sent, trained = await all_of(context.queue, SUBMISSIONS), await trained_of(context.queue)
     context = context_of()
     again = trainer_of(context, tmp_path)
     await again.resend()
-    assert await all_of(context.queue, SUBMISSIONS) == [vote]
-    assert again.progress.step == 1
+    assert await all_of(context.queue, SUBMISSIONS) == []  # nobody knows yet which swarm this is
+    await context.queue.publish(ROUNDS, opened(5))
+    await again.resend()
+    await again.resend()
+    assert await all_of(context.queue, SUBMISSIONS) == sent
+    assert [(e.key, e.weights, e.parent) for e in await trained_of(context.queue)] == [
+        (e.key, e.weights, e.parent) for e in trained
+    ]
+    assert again.progress.step == 2
+
+
+async def test_what_a_restarted_queue_forgot_is_sent_again_once_even_in_the_middle_of_a_round(tmp_path, monkeypatch):
+    monkeypatch.setattr("services.trainer.service.RESEND_S", 0.05)
+    context = context_of()
+    trainer = trainer_of(context, tmp_path)
+    await context.queue.publish(ROUNDS, opened(4))
+    await trainer.resend()
+    await trainer._submit(REWARD)
+    context.queue._logs.pop(SUBMISSIONS.name)  # its end is lost
+    looking = asyncio.create_task(keep_sent(context, trainer))
+    await asyncio.sleep(0.2)
+    assert await all_of(context.queue, SUBMISSIONS) == []
+    context.store.lives += 1
+    await asyncio.sleep(0.3)
+    assert await all_of(context.queue, SUBMISSIONS) == [REWARD]
+    context.stop.set()
+    await looking
+
+
+async def test_what_was_meant_for_another_swarm_is_not_sent_to_this_one(tmp_path):
+    context = context_of()
+    trainer = trainer_of(context, tmp_path)
+    await trainer.play(opened(4, swarm="old"))
+    assert len(trainer.progress.unsent) == 3
+    sent = await all_of(context.queue, SUBMISSIONS)
+    await context.queue.publish(ROUNDS, opened(0, swarm="new"))
+    await trainer.resend()
+    assert await all_of(context.queue, SUBMISSIONS) == sent
+    await trainer.play(opened(0, swarm="new"))
+    assert {message.round for message in trainer.progress.unsent} == {0}
+
+
+async def test_every_round_names_the_weights_it_was_made_from_and_those_it_made(tmp_path):
+    context = context_of()
+    trainer = trainer_of(context, tmp_path)
+    for number in range(3):
+        await trainer.play(opened(number))
+    again = trainer_of(context, tmp_path)  # a new process
+    await again.play(opened(3))
+    events = await trained_of(context.queue)
+    assert [event.parent for event in events] == ["", *(event.weights for event in events[:-1])]
+    tensors = sorted(again.checkpoints.folder.glob("0*/tensors.safetensors"))[-1]
+    assert hashlib.sha256(tensors.read_bytes()).hexdigest() == events[-1].weights == again.progress.sha256
+    assert again.progress.parent == events[-2].weights
+
+
+async def test_rounds_without_a_checkpoint_name_the_one_they_build_on(tmp_path):
+    context = context_of()
+    trainer = trainer_of(context, tmp_path, "checkpoint_every=2")
+    for number in range(5):
+        await trainer.play(opened(number))
+    first, second, third, fourth, fifth = await trained_of(context.queue)
+    assert [bool(event.weights) for event in (first, second, third, fourth, fifth)] == [False, True, False, True, False]
+    assert first.parent == second.parent == ""
+    assert third.parent == fourth.parent == second.weights
+    assert fifth.parent == fourth.weights
 
 
 async def test_a_full_disk_costs_the_checkpoint_and_not_the_run(tmp_path):

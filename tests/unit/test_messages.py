@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from shared import messages
-from shared.messages import Message, Reward, Rollouts, Winners
-from shared.streams import ALL, SUBMISSIONS
+from shared.messages import Message, Reward, Rollouts, Trained, Winners
+from shared.streams import ALL, EVENTS, SUBMISSIONS
 from tests.examples import ALICE, EXAMPLES, GOLDEN, REWARD
 
 by_name = pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: type(example).__name__)
@@ -76,6 +76,19 @@ def test_deeply_nested_metadata_is_refused_and_not_a_crash():
 def test_numbers_that_are_none_are_refused_in_metadata_too(number):
     with pytest.raises(ValidationError):
         messages.Question.model_validate_json(f'{{"text": "", "dataset": "x", "metadata": {{"a": [{number}]}}}}')
+
+
+def test_a_round_told_by_the_version_before_can_still_be_read():
+    now = next(example for example in EXAMPLES if isinstance(example, Trained))
+    before = {key: value for key, value in now.model_dump().items() if key not in ("weights", "parent")}
+    assert EVENTS.decode(json.dumps(before)) == now.model_copy(update={"weights": "", "parent": ""})
+
+
+@pytest.mark.parametrize("weights", ["4d", "x" * 64, "4D" * 32])
+def test_weights_are_named_by_a_digest_or_not_at_all(weights):
+    now = next(example for example in EXAMPLES if isinstance(example, Trained))
+    with pytest.raises(ValidationError):
+        Trained.model_validate({**now.model_dump(), "weights": weights})
 
 
 def test_every_stream_has_writers_readers_and_a_bound():
