@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import os
 import random
-import shutil
 import subprocess
 import sys
 import time
@@ -17,13 +16,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from shared.household import ServiceState, SwarmState, put_hosted_peers, put_service_state, put_swarm_state
 from shared.messages import Exchanged, Judged, Registration, Reward, Round, Sampled, Settled, Trained, Winners
 from shared.names import name_of
 from shared.queue.redis import RedisQueue, RedisStore, connect
 from shared.streams import EVENTS, LEDGER, ROUNDS
+from tests.browser_kit import chromium, drawn
 from tests.conftest import free_port
 
 PEERS = [f"Qm{sha256(str(n).encode()).hexdigest().replace('0', 'x')[:44]}" for n in range(4)]
@@ -245,14 +245,8 @@ def site(redis_url):
 
 @pytest.fixture(scope="module")
 def browser():
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if not found:
-        pytest.skip("no chromium on this machine: apt-get install chromium, or set CHROMIUM to its path")
-    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu", *quiet])
-        yield chromium
-        chromium.close()
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture
@@ -278,20 +272,6 @@ def open_page(browser, site):
     for context in contexts:
         context.close()
     assert faults == []
-
-
-COLOURS = """box => { const c = document.querySelector(`#${box} canvas`); if (!c || !c.width) return 0;
-    const copy = new OffscreenCanvas(c.width, c.height).getContext('2d', { willReadFrequently: true });
-    copy.drawImage(c, 0, 0);
-    const d = copy.getImageData(0, 0, c.width, c.height).data, seen = new Set();
-    for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 200) seen.add((d[i] << 16) + (d[i + 1] << 8) + d[i + 2]);
-    return seen.size; }"""
-
-
-def drawn(page, box):
-    """Wait until the chart's canvas shows more than a frame; how many different colours it then has."""
-    page.wait_for_function(f"box => ({COLOURS})(box) > 3", arg=box, timeout=10_000)
-    return page.evaluate(COLOURS, box)
 
 
 def keep(page, name):
