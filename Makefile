@@ -31,10 +31,10 @@ PURE := $(subst $(space),$(comma),$(strip \
   $(patsubst %,shared/%.py,messages streams tasks names settings)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test test-unit lint format model contracts bench fresh sbom release-check clean
+.PHONY: help setup install demo test test-unit lint format model contracts bench e2e fresh chaos wheelhouse sbom release-check clean
 
 help:  ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.dev  ## Everything that a developer needs, in .venv
 install: $(VENV)/.all  ## Only what a swarm needs, in .venv
@@ -53,6 +53,7 @@ lint: $(VENV)/.dev  ## Style, types and import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@cd config/grafana && ../../$(BIN)/mypy --strict build.py
 	@$(BIN)/lint-imports
 
 format: $(VENV)/.dev  ## Put the code into form
@@ -66,7 +67,18 @@ contracts: $(VENV)/.all  ## Compile the Solidity sources anew (needs npm)
 	@cd contracts && npm ci --silent --no-fund --no-audit && node build.mjs
 
 bench: $(VENV)/.all  ## Measure every published figure
-	@for script in benchmarks/*.py; do [ ! -e "$$script" ] || $(BIN)/python "$$script" || exit 1; done
+	@for script in $(filter-out benchmarks/chaos.py,$(wildcard benchmarks/*.py)); do $(BIN)/python "$$script" || exit 1; done
+
+e2e: $(VENV)/.dev  ## The stack in containers: from a clone to a reward, two households, images (needs a container engine)
+	@$(BIN)/python -m pytest -s tests/containers
+
+chaos: $(VENV)/.dev  ## Kill, freeze, cut, fill, wipe what runs in containers, and see it heal (CHAOS=--short; needs root)
+	@$(BIN)/python -m benchmarks.chaos $(CHAOS)
+
+wheelhouse: $(VENV)/.python  ## Fetch torch for the CPU once, for all builds of images
+	@ls wheelhouse/torch-$(TORCH_VERSION)* >/dev/null 2>&1 || { echo "Fetching torch $(TORCH_VERSION) into wheelhouse/"; \
+		$(PIP) download --no-deps --timeout 15 --retries 1 --index-url https://download.pytorch.org/whl/cpu \
+			--dest wheelhouse torch==$(TORCH_VERSION); }
 
 fresh:  ## make demo and make test in a bare container, from a clone (FRESH=demo|test|both ROUNDS=10)
 	@tests/fresh.sh

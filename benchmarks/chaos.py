@@ -1,7 +1,7 @@
 """Does everything to a running stack that it must survive, and looks whether it did.
 
-    python benchmarks/chaos.py                    every fault once, then ten at random; some twenty minutes
-    python benchmarks/chaos.py --only kill:redis --only torn:redis --random 0
+    python -m benchmarks.chaos                    every fault once, then ten at random; some twenty minutes
+    python -m benchmarks.chaos --only kill:redis --only torn:redis --random 0
 
 starts the stack of docker-compose.yml in containers, with two trainers on the embedded model, and after each fault
 waits, without a helping hand, until every container is healthy, every peer has trained a further round, and the chain

@@ -50,7 +50,7 @@ async def _train(settings: TrainerSettings, context: Context, trainer: Trainer) 
     context.health.facts.update(peer=trainer.peer, name=name, model=trainer.policy.name)
     context.health.beat()
     await trainer.resend()
-    async for round_ in rounds(context, trainer.progress, settings.solo_after_s):
+    async for round_ in rounds(context, trainer.progress, settings.solo_after_s, stays=settings.stays):
         context.health.beat()
         if round_ is None:
             await trainer.play_alone()
@@ -67,8 +67,10 @@ async def keep_sent(context: Context, trainer: Trainer) -> None:
         await trainer.resend()
 
 
-async def rounds(context: Context, done: Progress, solo_after_s: float) -> AsyncIterator[Round | None]:
-    """Each newest open round that is later than the last one done, up to and with the final one.
+async def rounds(
+    context: Context, done: Progress, solo_after_s: float, *, stays: bool = False
+) -> AsyncIterator[Round | None]:
+    """Each newest open round that is later than the last one done, up to and with the final one; who stays waits on.
 
     A swarm whose chain was begun anew counts from 0 again: its rounds are later than all of the swarm before.
     None after `solo_after_s` seconds without a new round, again and again until one opens.
@@ -76,15 +78,16 @@ async def rounds(context: Context, done: Progress, solo_after_s: float) -> Async
     waiting_since, cursor = time.monotonic(), "0"
     while not context.stop.is_set():
         last = await context.queue.last(ROUNDS)
+        through = last is not None and last.message.final
         if last is not None and _is_new(last.message, done):
             context.health.heal("rounds")
             yield last.message
             done = Progress(round=last.message.number, swarm=last.message.swarm)
             waiting_since = time.monotonic()
-        elif last is not None and last.message.final:
+        elif through and not stays:
             log.info("the final round is done")
             return
-        elif time.monotonic() - waiting_since > solo_after_s:
+        elif not through and time.monotonic() - waiting_since > solo_after_s:
             context.health.degrade("rounds", "no round has opened for a while; training alone")
             yield None
         else:

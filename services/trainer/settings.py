@@ -70,6 +70,7 @@ class TrainerSettings(ServiceSettings):
     judge_url: str | None
     judge_every: int = Field(ge=1)
     solo_after_s: float = Field(gt=0)
+    stays: bool
 
     @model_validator(mode="before")
     @classmethod

@@ -31,6 +31,7 @@ NO_GROUP = "NOGROUP"
 GONE_S = 3_600.0  # a consumer without entries for so long is forgotten; if it lives, the next makes it known again
 # About a minute in all: longer than a supervisor needs to restart a Redis that died.
 RETRIES, RETRY_CAP_S, RETRY_BASE_S = 40, 2.0, 0.05
+SILENCE_S = 10.0  # after which a connection is given up: no call waits nearly as long, but a cut network stays silent
 
 HOLD = """
 local now = redis.call('get', KEYS[1])
@@ -59,7 +60,7 @@ def connect(url: str, password: str | None = None, *, retries: int = RETRIES) ->
         password=password,
         decode_responses=True,
         socket_connect_timeout=5,
-        socket_timeout=30,
+        socket_timeout=SILENCE_S,
         health_check_interval=15,
         retry=Retry(ExponentialBackoff(cap=RETRY_CAP_S, base=RETRY_BASE_S), retries),
         retry_on_error=[ConnectionError, TimeoutError, BusyLoadingError],

@@ -132,6 +132,26 @@ async def test_a_chain_that_was_begun_anew_counts_from_nothing_and_is_followed()
     assert [r.number async for r in rounds(context, Progress(round=99, swarm="old"), 60) if r] == [0]
 
 
+async def test_who_stays_waits_after_the_final_round_for_another_swarm_and_does_not_train_alone():
+    context = context_of()
+    await context.queue.publish(ROUNDS, opened(3, final=True))
+    seen = []
+
+    async def follow():
+        async for round_ in rounds(context, Progress(round=2), solo_after_s=0.05, stays=True):
+            seen.append(round_ and (round_.swarm, round_.number))
+
+    following = asyncio.create_task(follow())
+    await asyncio.sleep(0.3)
+    assert seen == [("", 3)]
+    await context.queue.publish(ROUNDS, opened(0, swarm="new"))
+    async with asyncio.timeout(3):
+        while len(seen) < 2:
+            await asyncio.sleep(0.01)
+    following.cancel()
+    assert seen[1] == ("new", 0)
+
+
 async def test_without_rounds_the_trainer_goes_on_alone_until_one_opens():
     context = context_of()
     seen = []
