@@ -125,6 +125,11 @@ def test_prometheus_finds_every_service_and_every_question_has_an_answer(founder
         asked = [(where, promql) for where, promql in asked if f"{where}: {promql}" in empty]
 
 
+def test_nothing_was_started_twice(founder):
+    for service in founder.services():
+        assert founder.inspect(service)["RestartCount"] == 0, founder.said(service, 60)
+
+
 def test_down_and_up_again_keeps_identity_weights_chain_and_totals(founder):
     founder.wait("a lull", lambda: settled(founder), 60)
     before, chain = founder.history(), founder.chain()
@@ -159,6 +164,8 @@ def broken_lineage(history):
 
 
 def test_two_households_train_in_one_swarm(founder, tmp_path_factory):
+    founder.up("--scale", "trainer-cpu=1")
+    founder.wait("a round", lambda: founder.history().trained, 120)
     chain, (peer, *_) = founder.chain(), founder.history().peers()
     port = founder.settings["P2P_PORT"]
     joiner = Stack(
@@ -170,9 +177,8 @@ def test_two_households_train_in_one_swarm(founder, tmp_path_factory):
         INITIAL_PEERS=f"/dns4/{founder.peer_host}/tcp/{port}/p2p/{peer}",
     )
     try:
-        joiner.compose("up", "--no-start", *joiner.services())
+        joiner.up()  # it waits, healthy and degraded, for what it cannot reach yet
         meet(founder, joiner)
-        joiner.up()
         mine = joiner.wait("a reward of the joiner", lambda: rewards(joiner), 180)
         assert {reward.peer_id for reward in mine}.isdisjoint(founder.history().peers())
         assert joiner.chain().contract == chain.contract
@@ -180,6 +186,7 @@ def test_two_households_train_in_one_swarm(founder, tmp_path_factory):
         for stack in (joiner, founder):
             stack.wait("rollouts of the other household", lambda s=stack: seen(s) > hosted(s), 180)
     finally:
+        docker("network", "disconnect", "-f", f"{joiner.project}_inside", founder.container("chain"), check=False)
         joiner.down("-v")
 
 

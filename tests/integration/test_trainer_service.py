@@ -135,21 +135,12 @@ async def test_a_chain_that_was_begun_anew_counts_from_nothing_and_is_followed()
 async def test_who_stays_waits_after_the_final_round_for_another_swarm_and_does_not_train_alone():
     context = context_of()
     await context.queue.publish(ROUNDS, opened(3, final=True))
-    seen = []
-
-    async def follow():
-        async for round_ in rounds(context, Progress(round=2), solo_after_s=0.05, stays=True):
-            seen.append(round_ and (round_.swarm, round_.number))
-
-    following = asyncio.create_task(follow())
-    await asyncio.sleep(0.3)
-    assert seen == [("", 3)]
+    following = rounds(context, Progress(round=2), solo_after_s=0.05, stays=True)
+    assert (await anext(following)).number == 3
+    waiting = asyncio.ensure_future(anext(following))
+    assert await asyncio.wait({waiting}, timeout=0.3) == (set(), {waiting})
     await context.queue.publish(ROUNDS, opened(0, swarm="new"))
-    async with asyncio.timeout(3):
-        while len(seen) < 2:
-            await asyncio.sleep(0.01)
-    following.cancel()
-    assert seen[1] == ("new", 0)
+    assert (await asyncio.wait_for(waiting, 3)).swarm == "new"
 
 
 async def test_without_rounds_the_trainer_goes_on_alone_until_one_opens():
