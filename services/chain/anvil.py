@@ -11,6 +11,9 @@ CHAIN_ID = 685685
 # Receipts and events of older blocks are forgotten (the contract's state is not): the whole file is written anew every
 # second, and each transaction kept adds 4 kB to it.
 _BLOCKS_WITH_RECEIPTS = 2048
+# States of older blocks, which nobody asks for, are forgotten too: anvil would keep hundreds of them in memory, and
+# spill the rest without end into ~/.foundry.
+_BLOCKS_WITH_STATE = 16
 _ASK = b'{"jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber", "params": []}'
 
 
@@ -24,7 +27,7 @@ def anvil_command(
     # Accounts need no funds, so none are made up at the start.
     free = ["--accounts", "0", "--gas-price", "0", "--block-base-fee-per-gas", "0", "--disable-min-priority-fee"]
     kept = ["--state", str(state), "--state-interval", str(dump_every_s)]
-    kept += ["--transaction-block-keeper", str(_BLOCKS_WITH_RECEIPTS)]
+    kept += ["--transaction-block-keeper", str(_BLOCKS_WITH_RECEIPTS), "--prune-history", str(_BLOCKS_WITH_STATE)]
     return [str(binary), *chain, *rules, *free, *kept, "--quiet"]
 
 

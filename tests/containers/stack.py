@@ -28,9 +28,9 @@ TAG = "test"
 class Stack:
     """One compose project, in a clone of this repository."""
 
-    def __init__(self, folder: Path, project: str, *, profile: str = "cpu", **settings: str) -> None:
+    def __init__(self, folder: Path, project: str, *, ref: str = "", profile: str = "cpu", **settings: str) -> None:
         self.folder, self.project, self.profile = folder, project, profile
-        clone(folder)
+        clone(folder, ref)
         first = free_ports(PEER_PORTS)
         self.page, self._password = free_port(), ""
         self.settings = {
@@ -162,6 +162,15 @@ class Stack:
             self._password = self.execute("redis", "cat", "/keys/redis").strip()
         return self._password
 
+    def lineage_breaks(self) -> list[str]:
+        """Rounds whose weights were not made from those of the round before."""
+        found, last = [], dict[str, str]()
+        for trained in sorted(self.history().trained.values(), key=lambda one: one.at):
+            if last.get(trained.peer_id, trained.parent) != trained.parent:
+                found.append(f"{trained.peer_id} round {trained.round}")
+            last[trained.peer_id] = trained.weights
+        return found
+
     def history(self) -> History:
         """All that the household's streams hold."""
         return asyncio.run(self._look())[0]
@@ -184,9 +193,11 @@ class Stack:
 DEFAULT_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
-def clone(folder: Path) -> None:
-    """What a user has after `git clone`, and the wheels of this machine."""
+def clone(folder: Path, ref: str = "") -> None:
+    """What a user has after `git clone`, and after `git checkout` of a tag; and the wheels of this machine."""
     subprocess.run(["git", "clone", "-q", "--no-hardlinks", str(ROOT), str(folder)], check=True)
+    if ref:
+        subprocess.run(["git", "-C", str(folder), "checkout", "-q", ref], check=True)
     for wheel in (ROOT / "wheelhouse").glob("*.whl"):
         shutil.copy(wheel, folder / "wheelhouse")
 

@@ -144,23 +144,13 @@ def test_down_and_up_again_keeps_identity_weights_chain_and_totals(founder):
     assert then.rewards_settled >= chain.rewards_settled
     assert founder.execute("coordinator", "sha256sum", "/state/coordinator/account.key") == account
     assert set(before.landed) <= set(after.landed)
-    assert broken_lineage(after) == []
+    assert founder.lineage_breaks() == []
 
 
 def settled(stack):
     """Whether every reward of a trained round is on the chain right now."""
     history = stack.history()
     return len(history.rewards()) >= len(history.trained) > 0
-
-
-def broken_lineage(history):
-    """Rounds whose weights were not made from those of the round before, by peer."""
-    found, last = [], {}
-    for trained in sorted(history.trained.values(), key=lambda one: one.at):
-        if last.get(trained.peer_id, trained.parent) != trained.parent:
-            found.append(f"{trained.peer_id} round {trained.round}")
-        last[trained.peer_id] = trained.weights
-    return found
 
 
 def test_two_households_train_in_one_swarm(founder, tmp_path_factory):
