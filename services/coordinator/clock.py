@@ -75,8 +75,10 @@ class Clock:
             opened = await self._opening(head)
         if isinstance(action, Extend):
             metrics.EXTENDED.inc()
-            log.info("round %d goes on: %s", head.round, self._why(rules))
-            opened = opened.model_copy(update={"deadline": action.deadline})
+            went_back = action.opened_at is not None
+            log.info("round %d goes on: %s", head.round, "the clock went back" if went_back else self._why(rules))
+            opened_at = opened.opened_at if action.opened_at is None else action.opened_at
+            opened = opened.model_copy(update={"opened_at": opened_at, "deadline": action.deadline})
             await self._keep(opened)
             await self._announce(opened, rules)
         elif isinstance(action, Finish) and not opened.finished:
@@ -163,7 +165,7 @@ class Clock:
 
     async def _known_rules(self) -> Rules:
         """The rules; our role is asked for now and then, because owners of the contract grant and revoke it."""
-        if self._now() < self._asked_at + ROLE_S:
+        if 0 <= self._now() - self._asked_at < ROLE_S:
             return self._rules
         may, health = await self._chain.may_advance(), self._link.context.health
         if self._settings.leads == "yes" and not may:

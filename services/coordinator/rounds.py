@@ -49,6 +49,7 @@ class Extend:
     """Announce the round again with a new deadline."""
 
     deadline: float  # unix seconds
+    opened_at: float | None = None  # unix seconds; None: as before. Another one if the clock went back
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ def tick(state: ClockState, now: float) -> Action:
     if (state.number, state.stage) < state.reached:
         # The chain lost its last moments. This round was over before: its votes are not waited for again.
         return Advance() if rules.leads else Stay()
+    if now < state.opened_at:
+        return Extend(now + rules.max_s, opened_at=now)  # or everybody would wait for the hour that was taken back
     if is_over(state, now):
         if is_final(rules, state.number) and state.stage + 1 >= state.stages:
             return Finish()

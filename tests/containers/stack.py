@@ -168,7 +168,7 @@ class Stack:
         for trained in sorted(self.history().trained.values(), key=lambda one: one.at):
             if last.get(trained.peer_id, trained.parent) != trained.parent:
                 found.append(f"{trained.peer_id} round {trained.round}")
-            last[trained.peer_id] = trained.weights
+            last[trained.peer_id] = trained.weights or trained.parent
         return found
 
     def history(self) -> History:

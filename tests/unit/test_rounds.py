@@ -27,6 +27,11 @@ def test_a_round_ends_at_its_deadline_if_anybody_has_voted():
     assert tick(voted, 120.0) == Advance()
 
 
+def test_a_clock_that_went_back_begins_the_round_anew_instead_of_waiting_for_the_hour_that_was_taken_back():
+    assert tick(STATE, 99.9) == Extend(119.9, opened_at=99.9)
+    assert tick(replace(STATE, voters=3), -3_500.0) == Extend(-3_480.0, opened_at=-3_500.0)
+
+
 def test_a_quorum_below_one_ends_a_round_early():
     half = replace(STATE, rules=replace(RULES, quorum=0.5))
     assert tick(replace(half, voters=1), 110.0) == Stay()
