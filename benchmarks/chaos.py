@@ -93,9 +93,7 @@ def strike(arena: Arena, books: Books, fault: Fault) -> Row:
     fault.strike()
     over = time.monotonic()
     if fault.fresh:
-        forgotten = books.contract
-        arena.stack.wait("another contract", lambda: look(books) and books.contract != forgotten, GIVE_UP_S)
-        since = len(books.order)
+        since = anew(arena.stack, books)
     audit = recovered(arena.stack, books, since, over)
     return {
         "fault": fault.name,
@@ -104,6 +102,14 @@ def strike(arena: Arena, books: Books, fault: Fault) -> Row:
         "rewards_doubled": audit.doubled,
         "checkpoints_lost": audit.broken,
     }
+
+
+def anew(stack: Stack, books: Books) -> int:
+    """Wait for the first rounds of a chain that begins anew; how many rounds were trained on the one before."""
+    before = books.round
+    stack.wait("rounds counted from the beginning", lambda: look(books) and 0 < books.round < before, GIVE_UP_S)
+    books.chain += 1
+    return len(books.order)
 
 
 def recovered(stack: Stack, books: Books, since: int, over: float) -> Audit:

@@ -38,11 +38,13 @@ class Books:
     """A reader of the household's streams that never forgets what it saw."""
 
     stack: Stack
-    trained: dict[tuple[str, int, str], Trained] = field(default_factory=dict)  # (contract, round, peer)
+    trained: set[tuple[int, int, str]] = field(default_factory=set)  # (chain, round, peer)
     order: list[Trained] = field(default_factory=list)  # as they came, repetitions of one round left out
     landed: set[str] = field(default_factory=set)
     cursors: dict[str, str] = field(default_factory=dict)
     contract: str = ""
+    round: int = 0  # that is open on the chain
+    chain: int = 0  # counted up when the chain begins anew
 
     def update(self) -> None:
         """Read what is new. Raises OSError or RedisError while Redis is away."""
@@ -53,7 +55,8 @@ class Books:
         queue = RedisQueue(client)
         try:
             state = await swarm_state(RedisStore(client))
-            self.contract = state.contract if state else self.contract
+            if state is not None:
+                self.contract, self.round = state.contract, state.round
             for trained in await self._new(queue, EVENTS):
                 if isinstance(trained, Trained):
                     self._note(trained)
@@ -72,18 +75,18 @@ class Books:
         return found
 
     def _note(self, trained: Trained) -> None:
-        key = (self.contract, trained.round, trained.peer_id)
+        key = (self.chain, trained.round, trained.peer_id)
         if key not in self.trained:
             self.order.append(trained)
-        self.trained[key] = trained
+        self.trained.add(key)
 
     def peers(self) -> set[str]:
         """All that ever trained here."""
         return {trained.peer_id for trained in self.order}
 
     def audit(self, since: int) -> Audit:
-        """Check the rounds trained since `order` had that length, on the contract that is in force."""
-        new = [one for one in self.order[since:] if (self.contract, one.round, one.peer_id) in self.trained]
+        """Check the rounds trained since `order` had that length; all of them on the chain as it is now."""
+        new = self.order[since:]
         contract = self._contract()
         has = contract.get_function_by_signature(HAS_REWARD)
         missing = sum(not has(one.round, one.stage, one.peer_id).call() for one in new)

@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import SettingsError
 from shared.secret import ensure_secret, main
-from shared.settings import read_secret
+from shared.settings import ServiceSettings, load, read_secret
 
 
 def test_a_secret_is_made_once_and_kept(tmp_path, capsys):
@@ -46,3 +46,10 @@ def test_a_secret_is_read_without_its_newline(tmp_path):
 def test_a_secret_that_cannot_be_read_is_an_error_that_names_the_variable(tmp_path):
     with pytest.raises(SettingsError, match=r"none cannot be read .* set REDIS_PASSWORD_FILE"):
         read_secret(tmp_path / "none", "REDIS_PASSWORD_FILE")
+
+
+def test_the_environment_names_the_file_of_the_password(tmp_path, monkeypatch):
+    (tmp_path / "redis").write_text("sesame\n")
+    assert load("common", ServiceSettings).redis_password() is None
+    monkeypatch.setenv("REDIS_PASSWORD_FILE", str(tmp_path / "redis"))
+    assert load("common", ServiceSettings).redis_password() == "sesame"
