@@ -108,7 +108,6 @@ def anew(stack: Stack, books: Books) -> int:
     """Wait for the first rounds of a chain that begins anew; how many rounds were trained on the one before."""
     before = books.round
     stack.wait("rounds counted from the beginning", lambda: look(books) and 0 < books.round < before, GIVE_UP_S)
-    books.chain += 1
     return len(books.order)
 
 

@@ -38,13 +38,12 @@ class Books:
     """A reader of the household's streams that never forgets what it saw."""
 
     stack: Stack
-    trained: set[tuple[int, int, str]] = field(default_factory=set)  # (chain, round, peer)
+    trained: set[tuple[int, str, str]] = field(default_factory=set)  # (round, peer, weights): a repetition is the same
     order: list[Trained] = field(default_factory=list)  # as they came, repetitions of one round left out
     landed: set[str] = field(default_factory=set)
     cursors: dict[str, str] = field(default_factory=dict)
     contract: str = ""
     round: int = 0  # that is open on the chain
-    chain: int = 0  # counted up when the chain begins anew
 
     def update(self) -> None:
         """Read what is new. Raises OSError or RedisError while Redis is away."""
@@ -75,7 +74,7 @@ class Books:
         return found
 
     def _note(self, trained: Trained) -> None:
-        key = (self.chain, trained.round, trained.peer_id)
+        key = (trained.round, trained.peer_id, trained.weights)
         if key not in self.trained:
             self.order.append(trained)
         self.trained.add(key)
