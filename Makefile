@@ -24,9 +24,9 @@ empty :=
 space := $(empty) $(empty)
 PURE := $(subst $(space),$(comma),$(strip \
   $(patsubst %,services/trainer/%.py,advantages loss mixing padding rollout) \
-  $(patsubst %,services/coordinator/%.py,rounds verdicts calls) \
+  $(patsubst %,services/coordinator/%.py,rounds pace verdicts calls) \
   $(patsubst %,services/p2p/%.py,announcement validation gate quarantine pacing rejection tally) \
-  $(patsubst %,services/identity/%.py,live sections series board) \
+  $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/policy signing/rate) \
   $(patsubst %,services/local/%.py,summary snapshot history conf) \
   $(patsubst %,shared/%.py,messages streams tasks names settings)))
 
@@ -67,7 +67,7 @@ contracts: $(VENV)/.all  ## Compile the Solidity sources anew (needs npm)
 	@cd contracts && npm ci --silent --no-fund --no-audit && node build.mjs
 
 bench: $(VENV)/.all  ## Measure every published figure
-	@for script in $(filter-out benchmarks/chaos.py,$(wildcard benchmarks/*.py)); do $(BIN)/python "$$script" || exit 1; done
+	@for script in $(filter-out benchmarks/chaos.py,$(wildcard benchmarks/*.py)); do $(BIN)/python -m benchmarks.$$(basename "$$script" .py) || exit 1; done
 
 e2e: $(VENV)/.dev  ## The stack in containers: from a clone to a reward, two households, images (needs a container engine)
 	@$(BIN)/python -m pytest -s tests/containers

@@ -6,7 +6,9 @@ What a system does not tell (there is no /proc on a Mac) is left out.
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from prometheus_client.registry import Collector
 from shared.cgroup import memory_share
 
 MEMINFO = Path("/proc/meminfo")
+STATM = Path("/proc/self/statm")
 
 
 def export(folder: Path) -> None:
@@ -51,6 +54,14 @@ def _disk(folder: Path) -> Iterator[GaugeMetricFamily]:
         return
     yield _gauge("swarm_host_disk_size_bytes", "Size of the disk that holds this service's state", usage.total)
     yield _gauge("swarm_host_disk_free_bytes", "What this service may still write there", usage.free)
+
+
+def resident_bytes() -> int:
+    """What this process holds in memory; its highest so far where the system does not tell (macOS)."""
+    try:
+        return int(STATM.read_text().split()[1]) * resource.getpagesize()
+    except (OSError, IndexError, ValueError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _memory() -> Iterator[GaugeMetricFamily]:

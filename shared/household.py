@@ -5,6 +5,10 @@ peer:lease:<peer>     the trainer instance that trains as this peer   (trainer -
 peer:wish:<instance>  since when a trainer waits for a free peer      (trainer --> p2p, which then hosts one more)
 swarm:bootnodes       multiaddresses of the swarm's entry points      (coordinator --> p2p)
 swarm:chain           SwarmState                                      (coordinator --> identity, cli, local)
+swarm:pace            Pace, what the founder wants  (identity --> coordinator)
+peers:notes           PeerNote of each peer heard   (p2p --> identity)
+trainer:phase:<peer>  Activity                      (trainer --> identity)
+starts:<service>:<n>  how often a service was started (every service)
 state:<service>:<n>   ServiceState, see runtime.py                    (every service --> identity, cli, local)
 """
 
@@ -12,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from shared.messages import PeerId
 from shared.queue import Store
@@ -22,11 +26,18 @@ LEASE = "peer:lease:"
 WISH = "peer:wish:"
 BOOTNODES = "swarm:bootnodes"
 CHAIN = "swarm:chain"
+PACE = "swarm:pace"
+NOTES = "peers:notes"
+PHASE = "trainer:phase:"
+STARTS = "starts:"
 STATE = "state:"
 
 LEASE_TTL_S = 30.0  # a trainer that is silent for so long has lost its peer
 WISH_TTL_S = 5.0  # a trainer that is silent for so long waits no more
 STATE_TTL_S = 20.0  # a service that is silent for so long is not shown any more
+STARTS_TTL_S = 30 * 86_400.0  # containers that are made anew have new names
+PHASE_TTL_S = 3600.0  # a part of a round that lasts longer is not shown any more
+MAX_NOTES = 256  # peers
 
 
 class SwarmState(BaseModel):
@@ -44,6 +55,52 @@ class SwarmState(BaseModel):
     rewards_settled: int  # of this household, rewards on the chain since it was founded
     winners_settled: int
     finished: bool  # the last round is over and nothing waits for the chain
+    leads: bool = False  # this household advances the swarm's rounds
+    paused: bool = False  # and does not, because the founder says so
+    min_s: float | None = None  # of a round, seconds, as it is now; None where another household leads
+    max_s: float | None = None
+    quorum: float | None = None
+    waiting: int = 0  # submissions in the outbox
+
+
+class Pace(BaseModel):
+    """How the founder wants rounds to be; None leaves it to the coordinator's settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    paused: bool = False
+    min_s: float | None = Field(default=None, ge=0, le=86_400)
+    max_s: float | None = Field(default=None, gt=0, le=86_400)
+    quorum: float | None = Field(default=None, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Pace:
+        if self.min_s is not None and self.max_s is not None and self.min_s > self.max_s:
+            raise ValueError("a round's shortest time is above its longest")
+        return self
+
+
+class PeerNote(BaseModel):
+    """What p2p knows of a peer that sent something lately."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    peer_id: PeerId
+    round: int  # the last one it sent something for
+    accepted: int  # rollouts taken since this service was started
+    rejected: dict[str, int]  # rollouts dropped since then, by reason
+    quarantined: bool
+    reason: str = ""  # the last reason for which something was dropped
+
+
+class Activity(BaseModel):
+    """What a trainer is doing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    phase: Literal["waiting", "sampling", "exchanging", "learning", "saving", "answering"]
+    round: int  # -1: alone
+    since: float  # unix seconds
 
 
 class ServiceState(BaseModel):
@@ -60,9 +117,12 @@ class ServiceState(BaseModel):
     progress_age_s: float  # seconds since the work loop last advanced
     degraded: dict[str, str]  # part -> reason
     facts: dict[str, Any]  # small things worth showing: peer id, round, model
+    starts: int = 1  # how often it was started, this time included
+    memory_mib: float = 0.0  # resident memory of its process
 
 
 _IDS: TypeAdapter[list[PeerId]] = TypeAdapter(list[PeerId])
+_NOTES: TypeAdapter[list[PeerNote]] = TypeAdapter(list[PeerNote])
 _TEXTS: TypeAdapter[list[str]] = TypeAdapter(list[str])
 
 
@@ -117,6 +177,46 @@ async def swarm_state(store: Store) -> SwarmState | None:
 async def put_swarm_state(store: Store, state: SwarmState) -> None:
     """Publish the chain as last seen."""
     await store.put(CHAIN, state.model_dump_json())
+
+
+async def pace(store: Store) -> Pace:
+    """How the founder wants rounds to be."""
+    text = await store.get(PACE)
+    return Pace.model_validate_json(text) if text else Pace()
+
+
+async def put_pace(store: Store, wanted: Pace) -> None:
+    """Tell the coordinator how rounds shall be."""
+    await store.put(PACE, wanted.model_dump_json())
+
+
+async def peer_notes(store: Store) -> list[PeerNote]:
+    """What p2p knows of other peers."""
+    return _NOTES.validate_json(await store.get(NOTES) or "[]")
+
+
+async def put_peer_notes(store: Store, notes: list[PeerNote]) -> None:
+    """Tell what is known of other peers; the first `MAX_NOTES` of them."""
+    await store.put(NOTES, _NOTES.dump_json(notes[:MAX_NOTES]).decode())
+
+
+async def activities(store: Store) -> dict[str, Activity]:
+    """Peer -> what its trainer is doing."""
+    found = {key.removeprefix(PHASE): await store.get(key) for key in await store.keys(PHASE)}
+    return {peer: Activity.model_validate_json(text) for peer, text in found.items() if text}
+
+
+async def put_activity(store: Store, peer: str, activity: Activity) -> None:
+    """Tell what a trainer is doing."""
+    await store.put(PHASE + peer, activity.model_dump_json(), ttl_s=PHASE_TTL_S)
+
+
+async def count_start(store: Store, service: str, instance: str) -> int:
+    """A service begins; how often it has, this time included."""
+    key = f"{STARTS}{service}:{instance}"
+    starts = int(await store.get(key) or 0) + 1
+    await store.put(key, str(starts), ttl_s=STARTS_TTL_S)
+    return starts
 
 
 async def put_service_state(store: Store, state: ServiceState) -> None:

@@ -6,7 +6,18 @@ import logging
 import sys
 
 # Libraries whose INFO is noise to the person who runs a node.
-QUIET = ("httpx", "httpcore", "urllib3", "hivemind", "web3", "filelock", "asyncio", "transformers", "uvicorn.access")
+QUIET = (
+    "httpx",
+    "httpcore",
+    "urllib3",
+    "hivemind",
+    "web3",
+    "filelock",
+    "asyncio",
+    "transformers",
+    "uvicorn.access",
+    "alembic",
+)
 
 
 def setup(service: str, level: str = "INFO") -> None:

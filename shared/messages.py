@@ -16,6 +16,9 @@ MAX_TEXT = 20_000  # characters of a question or a completion
 MAX_GROUPS = 256  # question groups in one peer's rollouts of a round
 MAX_COMPLETIONS = 64  # completions in a group
 MAX_WINNERS = 64  # peers in one vote
+MAX_HEARD = 64  # peers whose rollouts a trainer tells about in one round
+MAX_ATTEMPTS_SHOWN = 8  # completions of a group that people are shown
+MAX_ASKED = 4_000  # characters of a question that somebody types
 
 PeerId = Annotated[str, StringConstraints(pattern=r"^[1-9A-HJ-NP-Za-km-z]{20,128}$")]
 """libp2p peer id in base58: `Qm...` for RSA keys, `12D3Koo...` for Ed25519."""
@@ -50,6 +53,7 @@ class Round(Message):
     deadline: float  # unix seconds, after which a peer's rollouts of this round are too late
     final: bool = False  # True: no round follows; trainers end when they are through with it
     swarm: str = Field(default="", max_length=256)  # which chain and contract count these rounds; another begins anew
+    paused: bool = False  # True: the founder lets no round follow for now; who is through with this one waits
 
     @property
     def key(self) -> str:
@@ -159,6 +163,31 @@ class Settled(Message):
         return self.submission.key
 
 
+class Heard(Message):
+    """What a trainer found in one peer's rollouts of a round, scored by itself."""
+
+    groups: int = Field(ge=0)
+    informative: int = Field(ge=0)  # groups in which some completion did better than another
+    mean_reward: float  # over all groups
+
+
+class Recorded(Message):
+    """A submission as it stands on the chain, anybody's."""
+
+    submission: Submission
+    account: str = Field(pattern=r"^0x[0-9a-f]{40}$")  # who sent it
+    transaction: str = Field(pattern=r"^0x[0-9a-f]{64}$")
+    block: int = Field(ge=0)
+    swarm: str = Field(
+        default="", max_length=256
+    )  # see `Round.swarm`: what another swarm's chain holds is not added up
+
+    @property
+    def key(self) -> str:
+        """The submission's own key."""
+        return self.submission.key
+
+
 class Trained(Message):
     """A trainer is through with a round."""
 
@@ -175,6 +204,9 @@ class Trained(Message):
     completion_tokens: int  # sampled here in this round
     seconds: dict[Phase, float]
     seen_peers: int  # peers whose rollouts of this round arrived in time
+    datasets: tuple[str, ...] = Field(default=(), max_length=MAX_GROUPS)  # of each own group
+    rewards: tuple[tuple[float, ...], ...] = Field(default=(), max_length=MAX_GROUPS)  # of each own group's completions
+    heard: dict[PeerId, Heard] = Field(default={}, max_length=MAX_HEARD)  # by author
     # The lineage: whoever follows `parent` from round to round sees that training went on and lost no update. Training
     # alone, without rounds, is told to nobody: the checkpoints it leaves are seen as a parent only.
     weights: Digest = ""  # of the checkpoint written after this round; "": none was due, or none could be written
@@ -186,23 +218,30 @@ class Trained(Message):
         return f"{self.kind}:{self.round}:{self.stage}:{self.peer_id}"
 
 
+class Attempt(Message):
+    """One completion and what it earned."""
+
+    text: Text
+    reward: float
+
+
 class Sampled(Message):
-    """A few of a round's rollouts, for people to read."""
+    """One of a round's groups, for people to read."""
 
     kind: Literal["sampled"] = "sampled"
     at: float
-    peer_id: PeerId
+    peer_id: PeerId  # whose trainer tells
+    author: PeerId  # who wrote it: the same, or a peer whose rollouts came in time
     round: RoundNumber
     dataset: str
     question: Text
     answer: str | None
-    completion: Text
-    reward: float
+    attempts: tuple[Attempt, ...] = Field(min_length=1, max_length=MAX_ATTEMPTS_SHOWN)  # the first few of the group
 
     @property
     def key(self) -> str:
-        """`sampled:round:peer`; a later one of the same round replaces the earlier."""
-        return f"{self.kind}:{self.round}:{self.peer_id}"
+        """`sampled:round:peer:author`; a later one of the same round replaces the earlier."""
+        return f"{self.kind}:{self.round}:{self.peer_id}:{self.author}"
 
 
 class Judged(Message):
@@ -238,3 +277,33 @@ class Exchanged(Message):
 
 
 Event = Annotated[Trained | Sampled | Judged | Exchanged, Field(discriminator="kind")]
+
+
+class Ask(Message):
+    """Somebody asks the model a question."""
+
+    id: str = Field(pattern=r"^[0-9a-f]{32}$")
+    at: float  # unix seconds
+    question: str = Field(min_length=1, max_length=MAX_ASKED)
+
+    @property
+    def key(self) -> str:
+        """Its id."""
+        return self.id
+
+
+class Piece(Message):
+    """A part of the answer to an `Ask`, in the order of `place`."""
+
+    ask: str = Field(pattern=r"^[0-9a-f]{32}$")
+    place: int = Field(ge=0)
+    peer_id: PeerId  # whose model answers
+    round: int = Field(ge=-1)  # the last one it has learnt from; -1: none
+    text: Text
+    done: bool  # True: no more follows
+    error: str = ""  # why there is no (further) answer
+
+    @property
+    def key(self) -> str:
+        """`ask:place`."""
+        return f"{self.ask}:{self.place}"

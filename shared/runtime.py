@@ -27,7 +27,7 @@ from prometheus_client import Gauge
 from shared import host, logs
 from shared.errors import SettingsError, SwarmError
 from shared.health import Health, serve_http
-from shared.household import ServiceState, put_service_state
+from shared.household import ServiceState, count_start, put_service_state
 from shared.queue import Queue, Store
 from shared.queue.metrics import measure
 from shared.queue.redis import RedisError, RedisQueue, RedisStore, connect
@@ -119,12 +119,14 @@ async def _end(context: Context, work: asyncio.Task[None]) -> None:
 
 async def _report_state(context: Context, port: int, work: asyncio.Task[None]) -> None:
     """Tell the household how this service is, and Prometheus how its queues are, until it ends."""
-    reported = REPORTED.labels(context.health.service)
+    health = context.health
+    reported = REPORTED.labels(health.service)
     reported.set_to_current_time()  # a service that never got through is as old as its start
+    starts = await count_start(context.store, health.service, health.instance)
     while not work.done():
-        state = ServiceState(pid=os.getpid(), port=port, at=time.time(), **context.health.state())
-        await put_service_state(context.store, state)
-        await measure(context.queue, context.health.service)
+        told = {"starts": starts, "memory_mib": round(host.resident_bytes() / 2**20, 1), **health.state()}
+        await put_service_state(context.store, ServiceState(pid=os.getpid(), port=port, at=time.time(), **told))
+        await measure(context.queue, health.service)
         reported.set_to_current_time()
         await asyncio.wait({work}, timeout=REPORT_S)
 

@@ -6,6 +6,9 @@
     SUBMISSIONS     trainer,p2p --> coordinator  (to be put on the chain; again, if it or the queue forgot)
     LEDGER          coordinator --> identity, local
     EVENTS          trainer,p2p --> identity, local
+    HISTORY         coordinator --> identity     (what the chain holds, of all peers of the swarm)
+    ASKS            identity    --> trainer      (a question that the owner types)
+    ANSWERS         trainer     --> identity     (its answer, in pieces)
 
 A *work* stream has one reading service: each entry is handed to one of its consumers, is deleted when acked, and
 nothing is ever dropped: at its bound, `publish` refuses. A *broadcast* stream is read by everybody from where they
@@ -20,7 +23,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import TypeAdapter
 
-from shared.messages import Event, Rollouts, Round, Settled, Submission
+from shared.messages import Ask, Event, Piece, Recorded, Rollouts, Round, Settled, Submission
 
 T = TypeVar("T")
 
@@ -58,5 +61,18 @@ SUBMISSIONS: Stream[Submission] = Stream(
 )
 LEDGER: Stream[Settled] = Stream("ledger", Settled, "broadcast", ("coordinator",), ("identity", "local"), 100_000)
 EVENTS: Stream[Event] = Stream("events", Event, "broadcast", ("trainer", "p2p"), ("identity", "local"), 20_000)
+HISTORY: Stream[Recorded] = Stream("history", Recorded, "broadcast", ("coordinator",), ("identity",), 100_000)
+ASKS: Stream[Ask] = Stream("asks", Ask, "work", ("identity",), ("trainer",), 32)
+ANSWERS: Stream[Piece] = Stream("answers", Piece, "broadcast", ("trainer",), ("identity",), 5_000)
 
-ALL: tuple[Stream[Any], ...] = (ROUNDS, ROLLOUTS_LOCAL, ROLLOUTS_PEER, SUBMISSIONS, LEDGER, EVENTS)
+ALL: tuple[Stream[Any], ...] = (
+    ROUNDS,
+    ROLLOUTS_LOCAL,
+    ROLLOUTS_PEER,
+    SUBMISSIONS,
+    LEDGER,
+    EVENTS,
+    HISTORY,
+    ASKS,
+    ANSWERS,
+)

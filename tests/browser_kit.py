@@ -6,10 +6,14 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
+SIZES = {"phone": (390, 844), "wide": (1440, 900), "huge": (1920, 1080)}
+PICTURED = 1_560  # pixels of a page's height in a picture
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 COLOURS = """box => { const c = document.querySelector(`#${box} canvas`); if (!c || !c.width) return 0;
     const copy = new OffscreenCanvas(c.width, c.height).getContext('2d', { willReadFrequently: true });
@@ -35,3 +39,33 @@ def drawn(page: Page, box: str) -> int:
     """Wait until the chart's canvas shows more than a frame; how many different colours it then has."""
     page.wait_for_function(f"box => ({COLOURS})(box) > 3", arg=box, timeout=10_000)
     return int(page.evaluate(COLOURS, box))
+
+
+def sign_up(page: Page, site: str, passphrase: str) -> None:
+    """Become the owner."""
+    page.goto(f"{site}/signup")
+    page.fill("[name=name]", "ada")
+    page.fill("[name=passphrase]", passphrase)
+    page.fill("[name=again]", passphrase)
+    page.locator("main button[type=submit]").click()
+    page.wait_for_url(f"{site}/")
+
+
+def check(page: Page) -> None:
+    """Nothing serious for axe to find, and the page no wider than its window."""
+    found = Axe().run(page).response["violations"]
+    grave = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+    assert grave == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep a picture in the folder SCREENSHOTS, if that is set: the beginning of a wide page, a phone's screen."""
+    folder = os.environ.get("SCREENSHOTS")
+    if not folder:
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    page.wait_for_timeout(1_200)  # until the charts are drawn and no dot is pale
+    width, height = page.evaluate("[innerWidth, innerHeight]")
+    clip = {"x": 0, "y": 0, "width": width, "height": height if width < 700 else PICTURED}
+    page.screenshot(path=f"{folder}/{name}.png", full_page=True, clip=clip)  # type: ignore[arg-type]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import secrets
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,11 +15,15 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from eth_account import Account as Keys
+from eth_account.signers.local import LocalAccount
+
 from services.chain.anvil import anvil_command
 from services.chain.state import prepare_state
 from services.coordinator.chain import Chain
 from services.coordinator.service import coordinate
 from services.coordinator.settings import ClockSettings, CoordinatorSettings
+from services.coordinator.signer import Account, OfAccount, RemoteSigner, Signed, SignerError
 from services.local.anvil import find_anvil
 from shared.health import Health
 from shared.household import LEASE, LEASE_TTL_S, put_hosted_peers
@@ -24,12 +31,74 @@ from shared.messages import Settled
 from shared.queue import Queue, Store
 from shared.queue.memory import MemoryQueue, MemoryStore
 from shared.runtime import Context
+from shared.secret import ensure_secret
 from shared.streams import LEDGER
 from tests.conftest import free_port
 
 ROOT = Path(__file__).parents[1]
 ARTIFACTS = ROOT / "contracts" / "artifacts"
 PEERS = ["Qm" + letter * 44 for letter in "abcdefgh"]
+
+
+class KeySigner:
+    """Signs with a key at hand, as identity does; `refuses` says why it does not."""
+
+    def __init__(self, key: str = "") -> None:
+        self._account: LocalAccount = Keys.from_key(key) if key else Keys.create()
+        self.address = str(self._account.address)
+        self.refuses = ""
+        self.signed = 0
+
+    async def sign(self, transactions) -> list[Signed]:
+        if self.refuses:
+            raise SignerError(self.refuses, "log in")
+        done = [self._account.sign_transaction(fields) for fields in transactions]
+        self.signed += len(done)
+        return [Signed("0x" + bytes(one.raw_transaction).hex(), "0x" + bytes(one.hash).hex()) for one in done]
+
+
+def signer_of(folder: Path) -> KeySigner:
+    """The same account for the same folder."""
+    path = folder / "test.key"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text("0x" + secrets.token_hex(32))
+    return KeySigner(path.read_text())
+
+
+class Identity:
+    """Identity as the process it is, which signs for the coordinator."""
+
+    def __init__(self, folder: Path, redis_url: str) -> None:
+        self.folder, self.port = folder, free_port()
+        self.token, self.passphrase = folder / "signing", folder / "passphrase"
+        for secret in (self.token, self.passphrase):
+            ensure_secret(secret)
+        self.told = {"SIGNER_URL": f"http://127.0.0.1:{self.port}", "SIGNING_TOKEN_FILE": str(self.token)}
+        own = {"SIGNER_PORT": str(self.port), "IDENTITY_PORT": "0", "HTTP_PORT": "0", "REDIS_URL": redis_url}
+        own |= {"STATE_DIR": str(folder), "IDENTITY_PASSPHRASE_FILE": str(self.passphrase)}
+        self._environment = {**os.environ, **self.told, **own}
+        self.start()
+
+    def start(self) -> None:
+        with (self.folder / "identity.log").open("ab") as log:
+            command = [sys.executable, "-m", "services.identity"]
+            self.process = subprocess.Popen(command, cwd=ROOT, env=self._environment, stderr=log)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    async def signer(self) -> OfAccount:
+        """The account, once the process answers."""
+        remote = RemoteSigner(self.told["SIGNER_URL"], self.token.read_text())
+
+        async def ready() -> Account | None:
+            with suppress(SignerError):
+                return await remote.account()
+            return None
+
+        return OfAccount(remote, (await eventually(ready, 30)).address)
 
 
 class Node:
@@ -87,6 +156,8 @@ def settings_of(folder: Path, **clock: Any) -> CoordinatorSettings:
         chain_url="http://127.0.0.1:1",
         swarm_contract=None,
         artifacts=ARTIFACTS,
+        signer_url="http://127.0.0.1:1",
+        signing_token_file=None,
         clock=ClockSettings(**rules),
         poll_s=0.1,
         batch=50,

@@ -5,12 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from shared.messages import (
+    Ask,
+    Attempt,
     Completion,
     Exchanged,
     Group,
+    Heard,
     Judged,
     Message,
+    Piece,
     Question,
+    Recorded,
     Registration,
     Reward,
     Rollouts,
@@ -34,6 +39,9 @@ QUESTION = Question(
 RIGHT = Completion(text="<think> </think> <answer> 21 </answer>", finished=True)
 WRONG = Completion(text="<think> </think> <answer> 24 </answer>", finished=True)
 REWARD = Reward(peer_id=ALICE, round=7, stage=0, points=438)
+HEARD = Heard(groups=4, informative=3, mean_reward=0.5)
+GOOD = Attempt(text=RIGHT.text, reward=1.0)
+BAD = Attempt(text=WRONG.text, reward=0.0)
 
 EXAMPLES: tuple[Message, ...] = (
     Round(number=7, stage=0, opened_at=1_767_225_600.0, deadline=1_767_225_620.0),
@@ -45,6 +53,11 @@ EXAMPLES: tuple[Message, ...] = (
     REWARD,
     Winners(peer_id=ALICE, round=7, winners=(BOB,)),
     Settled(submission=REWARD, outcome="landed", transaction="0x" + "ab" * 32, block=12),
+    Recorded(
+        submission=REWARD, account="0x" + "cd" * 20, transaction="0x" + "ab" * 32, block=12, swarm="685685:0xef:1"
+    ),
+    HEARD,
+    GOOD,
     Trained(
         at=1_767_225_610.5,
         peer_id=ALICE,
@@ -58,21 +71,26 @@ EXAMPLES: tuple[Message, ...] = (
         completion_tokens=960,
         seconds={"generate": 0.2, "exchange": 1.1, "update": 0.3, "checkpoint": 0.05},
         seen_peers=2,
+        datasets=("basic_arithmetic", "basic_arithmetic"),
+        rewards=((1.0, 0.0), (0.25, 0.5)),
+        heard={BOB: HEARD},
         weights="5e" * 32,
         parent="4d" * 32,
     ),
     Sampled(
         at=1_767_225_610.5,
         peer_id=ALICE,
+        author=BOB,
         round=7,
         dataset="basic_arithmetic",
         question=QUESTION.text,
         answer="21",
-        completion=RIGHT.text,
-        reward=1.0,
+        attempts=(GOOD, BAD),
     ),
     Judged(at=1_767_225_611.0, peer_id=ALICE, round=7, score=1.0),
     Exchanged(at=1_767_225_612.0, round=7, bytes_sent=81_920, bytes_received=40_960, accepted=2, rejected={"late": 1}),
+    Ask(id="0f" * 16, at=1_767_225_613.0, question="What is 3 * 7?"),
+    Piece(ask="0f" * 16, place=0, peer_id=ALICE, round=7, text="<think> 3 * 7", done=False),
 )
 
 

@@ -2,6 +2,7 @@
 
 up --local --> services.local: supervisord --> Redis, anvil, the services
 status, logs, down --> the run's folder, supervisord's socket, Redis
+login, identity --> the page's REST API, services.identity.admin
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import re
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -97,6 +99,33 @@ def chain(name: NameOption = None, port: Annotated[int, typer.Option(help="To li
     told = chain_environment(folder, find_anvil(settings.cache_dir.absolute()), port)
     command = [sys.executable, "-m", "services.chain"]
     os.execve(sys.executable, command, {**os.environ, **told})  # noqa: S606 - no shell: becomes the chain
+
+
+@app.command()
+def login(
+    name: NameOption = None,
+    user: Annotated[str | None, typer.Option(help="The owner's name (default: it is asked for).")] = None,
+    url: Annotated[str | None, typer.Option(help="Of the page (default: that of the run).")] = None,
+    passphrase_file: Annotated[Path | None, typer.Option(help="Instead of asking for the passphrase.")] = None,
+    code: Annotated[str | None, typer.Option(help="The code in claim.code, where others reach the page, too.")] = None,
+) -> None:
+    """Log in without a browser, or sign up on a new node: this opens the key, and what waited for it is sent."""
+    from services.cli.identity import login as log_in
+    from services.cli.identity import page_of
+
+    address = url or page_of(find_run(local_settings().runs_dir, name))
+    print(log_in(address, user, passphrase_file, code))
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    short_help="Export, import, back up, restore, rotate: `rlswarm identity --help`.",
+)
+def identity(context: typer.Context, name: NameOption = None) -> None:
+    """The household's account and key, in the folder of a run."""
+    from services.cli.identity import administer
+
+    raise typer.Exit(administer(find_run(local_settings().runs_dir, name), context.args))
 
 
 @app.command()

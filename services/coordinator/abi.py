@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
 from eth_utils.abi import abi_to_signature, event_abi_to_log_topic, function_abi_to_4byte_selector
 
 from shared.errors import SwarmError
@@ -66,9 +67,12 @@ class Interface:
         return "0x" + event_abi_to_log_topic(self._events[event]).hex()  # type: ignore[arg-type]
 
     def fields(self, event: str, log: dict[str, Any]) -> dict[str, Any]:
-        """The fields of an event's log that are not indexed, by name."""
+        """The fields of an event's log that are not indexed, by name. Raises ValueError: a text may be no UTF-8."""
         parts = [part for part in self._events[event]["inputs"] if not part["indexed"]]
-        values = decode([part["type"] for part in parts], bytes.fromhex(log["data"][2:]))
+        try:
+            values = decode([part["type"] for part in parts], bytes.fromhex(log["data"][2:]))
+        except DecodingError as error:
+            raise ValueError(f"{event} cannot be read: {error}") from error
         return dict(zip((part["name"] for part in parts), values, strict=True))
 
     def error(self, answer: dict[str, Any]) -> str | None:

@@ -35,6 +35,7 @@ class Opened(BaseModel):
     deadline: float
     reached: tuple[int, int]  # the latest round and stage this swarm was ever seen in
     finished: bool = False  # the last round is over
+    paused: bool = False  # the household was told that no round follows for now
     forgotten: tuple[int, int] | None = None  # how far a chain of ours had come that was reset since
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from shared.errors import SwarmError
-from shared.messages import Submission
+from shared.messages import Recorded, Submission
 
 Owner = Literal["us", "stranger", "nobody"]
 
@@ -52,6 +52,24 @@ class Reverted:
     error: str  # the contract's error by name, or its raw data; "": it failed, and now it would not
 
 
+@dataclass(frozen=True)
+class Place:
+    """A block of this very chain."""
+
+    block: int
+    hash: str
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A part of the contract's history."""
+
+    recorded: tuple[Recorded, ...]  # in order; `swarm` is left open
+    skipped: int  # what strangers wrote that is no submission as we know it
+    place: Place  # the last block it covers
+    complete: bool  # there is no later block now
+
+
 class Chain(Protocol):
     """One account's view of one SwarmCoordinator. Every call raises ChainError when the chain cannot be used now."""
 
@@ -89,6 +107,12 @@ class Chain(Protocol):
 
     async def find(self, submissions: Sequence[Submission]) -> list[Landed]:
         """Where each of these, that the chain holds, landed."""
+
+    async def history(self, since: Place | None, blocks: int) -> Chapter | None:
+        """What anybody put on the contract behind `since` (None: from the first block on), of at most so many blocks.
+
+        None: `since` is not on the chain any more.
+        """
 
     async def submit(self, submissions: Sequence[Submission]) -> list[Landed | Reverted]:
         """Send each in a transaction of its own, in this order, and wait until all are settled."""

@@ -2,6 +2,7 @@
 
 chain --look--> forgotten anything? --> SUBMISSIONS (again)
                 another round?      --> ROUNDS
+                paused, going on?   --> ROUNDS
                 tick(state, now)    --> Advance: chain, Extend: ROUNDS, Finish: SwarmState.finished
                 bootnodes, state    --> store
 """
@@ -14,14 +15,15 @@ from collections.abc import Callable
 
 from services.coordinator import metrics
 from services.coordinator.books import Books, Opened
-from services.coordinator.chain import Chain, Head
+from services.coordinator.chain import Chain, ChainError, Head
 from services.coordinator.contract import Contract
 from services.coordinator.link import Link
+from services.coordinator.pace import rules_of
 from services.coordinator.recall import Recall
 from services.coordinator.rounds import Advance, ClockState, Extend, Finish, Rules, is_final, tick
 from services.coordinator.settings import ClockSettings
 from services.coordinator.verdicts import Standing
-from shared.household import LEASE, SwarmState, hosted_peers, put_bootnodes, put_swarm_state
+from shared.household import LEASE, SwarmState, hosted_peers, pace, put_bootnodes, put_swarm_state
 from shared.messages import Round
 from shared.queue import Entry
 from shared.streams import ROUNDS, SUBMISSIONS
@@ -30,12 +32,6 @@ log = logging.getLogger(__name__)
 
 ROLE_S = 20.0  # between two questions whether our account may advance rounds
 RECENT_ROUNDS = 3  # who voted in one of these is waited for
-
-
-def rules_of(settings: ClockSettings, *, may_advance: bool) -> Rules:
-    """The clock's rules, for an account that may or may not advance rounds."""
-    leads = may_advance and settings.leads != "no"
-    return Rules(leads, settings.min_s, settings.max_s, settings.quorum, settings.max_rounds)
 
 
 class Clock:
@@ -54,7 +50,7 @@ class Clock:
         self._settings, self._now = settings, now
         self._queue, self._store = link.context.queue, link.context.store
         self._recall = Recall(chain, books, link.context)
-        self._rules, self._asked_at = rules_of(settings, may_advance=False), float("-inf")
+        self._may, self._asked_at = False, float("-inf")  # our role, and when we asked for it
         self._opened: Opened | None = None
         self._life = ""  # of the store, see `Store.life`
         self._past: dict[int, frozenset[str]] = {}  # voters of the rounds before the open one
@@ -66,26 +62,25 @@ class Clock:
         await self._remind(opened)
         await self._recall.after(head)
         rules = await self._known_rules()
+        opened = await self._pause(opened, rules)
         # One look catches up with all rounds that are over: nobody waits a poll for each.
         while isinstance(action := tick(await self._state(head, opened, rules), self._now()), Advance):
             self._asked_at = float("-inf")  # if this fails, our role may be gone
-            await self._chain.advance()
+            try:
+                await self._chain.advance()
+            except ChainError:
+                await self._publish(head, opened, rules)  # what was seen holds, whether or not we may sign
+                raise
             metrics.ADVANCED.inc()
             head = await self._contract.head()
             opened = await self._opening(head)
         if isinstance(action, Extend):
-            metrics.EXTENDED.inc()
-            went_back = action.opened_at is not None
-            log.info("round %d goes on: %s", head.round, "the clock went back" if went_back else self._why(rules))
-            opened_at = opened.opened_at if action.opened_at is None else action.opened_at
-            opened = opened.model_copy(update={"opened_at": opened_at, "deadline": action.deadline})
-            await self._keep(opened)
-            await self._announce(opened, rules)
+            opened = await self._extend(opened, action, rules)
         elif isinstance(action, Finish) and not opened.finished:
             log.info("the last round is over")
             opened = opened.model_copy(update={"finished": True})
             await self._keep(opened)
-        await self._publish(head, opened)
+        await self._publish(head, opened, rules)
 
     # ---- rounds ----
 
@@ -108,6 +103,7 @@ class Clock:
             deadline=now + rules.max_s,
             reached=here,
             forgotten=before.forgotten if before else None,
+            paused=rules.paused,
         )
         if before is not None and before.swarm == swarm:
             metrics.LASTED.observe(now - before.opened_at)
@@ -119,6 +115,28 @@ class Clock:
         """The round that was open when this process began; its end may have been moved since."""
         last = rules.max_rounds is not None and before.number + 1 >= rules.max_rounds
         opened = before.model_copy(update={"finished": before.finished and last})
+        await self._keep(opened)
+        await self._announce(opened, rules)
+        return opened
+
+    async def _extend(self, opened: Opened, action: Extend, rules: Rules) -> Opened:
+        """Give the open round more time; of a paused swarm that is nothing to speak of."""
+        if not rules.paused:
+            metrics.EXTENDED.inc()
+            went_back = action.opened_at is not None
+            log.info("round %d goes on: %s", opened.number, "the clock went back" if went_back else _why(rules))
+        opened_at = opened.opened_at if action.opened_at is None else action.opened_at
+        opened = opened.model_copy(update={"opened_at": opened_at, "deadline": action.deadline})
+        await self._keep(opened)
+        await self._announce(opened, rules)
+        return opened
+
+    async def _pause(self, opened: Opened, rules: Rules) -> Opened:
+        """Tell the household when the founder pauses the swarm, and when it goes on."""
+        if opened.paused == rules.paused:
+            return opened
+        log.info("the founder %s the swarm in round %d", "pauses" if rules.paused else "resumes", opened.number)
+        opened = opened.model_copy(update={"paused": rules.paused})
         await self._keep(opened)
         await self._announce(opened, rules)
         return opened
@@ -144,7 +162,7 @@ class Clock:
     async def _keep(self, opened: Opened) -> None:
         await self._books.put_opened(opened)
         self._opened = opened
-        self._link.standing = Standing(opened.reached, opened.forgotten)
+        self._link.standing, self._link.swarm = Standing(opened.reached, opened.forgotten), opened.swarm
 
     async def _announce(self, opened: Opened, rules: Rules) -> None:
         """Tell the household, once: after a restart the same word stands there already."""
@@ -157,6 +175,7 @@ class Clock:
             deadline=opened.deadline,
             final=is_final(rules, opened.number),
             swarm=opened.swarm,
+            paused=opened.paused,
         )
         last: Entry[Round] | None = await self._queue.last(ROUNDS)
         if last is None or last.message != message:
@@ -164,16 +183,15 @@ class Clock:
             log.info("round %d, stage %d is open%s", opened.number, opened.stage, ", the last" * message.final)
 
     async def _known_rules(self) -> Rules:
-        """The rules; our role is asked for now and then, because owners of the contract grant and revoke it."""
-        if 0 <= self._now() - self._asked_at < ROLE_S:
-            return self._rules
-        may, health = await self._chain.may_advance(), self._link.context.health
-        if self._settings.leads == "yes" and not may:
-            health.degrade("rounds", f"LEAD_ROUNDS=yes, but {self._chain.account} has no STAGE_MANAGER_ROLE")
-        else:
-            health.heal("rounds")
-        self._rules, self._asked_at = rules_of(self._settings, may_advance=may), self._now()
-        return self._rules
+        """The rules as they are now. Our role is asked for now and then, because the contract's owners change it."""
+        if not 0 <= self._now() - self._asked_at < ROLE_S:
+            self._may, health = await self._chain.may_advance(), self._link.context.health
+            if self._settings.leads == "yes" and not self._may:
+                health.degrade("rounds", f"LEAD_ROUNDS=yes, but {self._chain.account} has no STAGE_MANAGER_ROLE")
+            else:
+                health.heal("rounds")
+            self._asked_at = self._now()
+        return rules_of(self._settings, await pace(self._store), may_advance=self._may)
 
     async def _state(self, head: Head, opened: Opened, rules: Rules) -> ClockState:
         voted = await self._chain.voters(head.round)
@@ -201,12 +219,9 @@ class Clock:
         self._past = {number: self._past.get(number) or await self._chain.voters(number) for number in recent}
         return frozenset(ours).union(*self._past.values())
 
-    def _why(self, rules: Rules) -> str:
-        return "nobody has voted in it" if rules.leads else "the chain is still in it"
-
     # ---- state ----
 
-    async def _publish(self, head: Head, opened: Opened) -> None:
+    async def _publish(self, head: Head, opened: Opened, rules: Rules) -> None:
         """Tell the household what the chain looks like."""
         tally, backlog = await self._books.tally(), await self._queue.backlog(SUBMISSIONS)
         contract = self._chain.contract or ""
@@ -221,6 +236,12 @@ class Clock:
             rewards_settled=tally.rewards,
             winners_settled=tally.winners,
             finished=opened.finished and backlog == 0,
+            leads=rules.leads,
+            paused=rules.paused,
+            min_s=rules.min_s if rules.leads else None,
+            max_s=rules.max_s if rules.leads else None,
+            quorum=rules.quorum if rules.leads else None,
+            waiting=backlog,
         )
         await put_bootnodes(self._store, list(head.bootnodes))
         await put_swarm_state(self._store, state)
@@ -234,3 +255,7 @@ class Clock:
             "block": head.block,
             "backlog": backlog,
         }
+
+
+def _why(rules: Rules) -> str:
+    return "nobody has voted in it, or rounds are shorter now" if rules.leads else "the chain is still in it"

@@ -47,6 +47,7 @@ class Contract:
             if self._given:
                 raise
         self._link.up.clear()  # nothing is submitted until the clock knows the new contract
+        self._link.swarm = ""
         if self._chain.contract:
             log.warning("the chain was reset: our contract %s is gone, deploying it again", self._chain.contract)
         address = await self._chain.deploy()

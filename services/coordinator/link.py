@@ -1,4 +1,4 @@
-"""What the clock and the submitter tell each other."""
+"""What the clock, the submitter and the history tell each other."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Link:
     up: asyncio.Event = field(default_factory=asyncio.Event)  # the chain answered at the last look
     voted: asyncio.Event = field(default_factory=asyncio.Event)  # votes of ours landed: look at once
     standing: Standing = field(default_factory=Standing)
+    swarm: str = ""  # which one the chain was pointed at, at the last look; see `Contract.identity`; "": not known
     _pulsed: set[str] = field(default_factory=set)
 
     def pulse(self, loop: str) -> None:

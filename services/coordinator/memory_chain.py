@@ -10,8 +10,18 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from services.coordinator.chain import ChainDown, ChainError, ContractMissing, Head, Landed, Owner, Reverted
-from shared.messages import Registration, Reward, Submission, Winners
+from services.coordinator.chain import (
+    ChainDown,
+    ChainError,
+    Chapter,
+    ContractMissing,
+    Head,
+    Landed,
+    Owner,
+    Place,
+    Reverted,
+)
+from shared.messages import Recorded, Registration, Reward, Submission, Winners
 
 CHAIN_ID = 685685
 _serial = itertools.count(1)
@@ -151,6 +161,25 @@ class MemoryChain:
     async def find(self, submissions: Sequence[Submission]) -> list[Landed]:
         """See `Chain.find`."""
         return [self.swarm.landed[one.key][1] for one in submissions]
+
+    async def history(self, since: Place | None, blocks: int) -> Chapter | None:
+        """See `Chain.history`."""
+        hashes, swarm = self.ledger.state.blocks, self.swarm
+        if since is not None and hashes[since.block : since.block + 1] != [since.hash]:
+            return None
+        first = since.block + 1 if since else 0
+        last = min(len(hashes) - 1, first + blocks - 1)
+        found = [
+            Recorded(
+                submission=one,
+                account=swarm.owners[one.peer_id],
+                transaction=where.transaction or "",
+                block=where.block,
+            )
+            for one, where in swarm.landed.values()
+            if where.block is not None and first <= where.block <= last
+        ]
+        return Chapter(tuple(found), 0, Place(last, hashes[last]), complete=last == len(hashes) - 1)
 
     async def submit(self, submissions: Sequence[Submission]) -> list[Landed | Reverted]:
         """See `Chain.submit`."""

@@ -23,6 +23,11 @@ ADVANCED = Counter("swarm_coordinator_rounds_advanced_total", "Stages and rounds
 EXTENDED = Counter("swarm_coordinator_rounds_extended_total", "Deadlines that passed without an advance")
 DEPLOYED = Counter("swarm_coordinator_contracts_deployed_total", "Contracts this household put on the chain")
 OUTAGES = Counter("swarm_coordinator_chain_errors_total", "Looks at the chain, and batches for it, that failed")
+RECORDED = Counter("swarm_coordinator_history_records_total", "Submissions of all peers read from the chain")
+SKIPPED = Counter(
+    "swarm_coordinator_history_skipped_total", "Logs of strangers that are no submissions as we know them"
+)
+HISTORY_BLOCK = Gauge("swarm_coordinator_history_block_number", "Block up to which the chain's history was read")
 
 BATCH = Histogram(
     "swarm_coordinator_batch_seconds",

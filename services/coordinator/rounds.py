@@ -4,7 +4,7 @@
     open ---- deadline ---> Extend   open ---> Advance (the last stage of the last round: Finish)
 
 A round in which nobody has voted is never advanced, however long it takes: a swarm whose trainers are all away stands
-still and goes on where it stood.
+still and goes on where it stood. While the founder pauses the swarm, no round is advanced whoever has voted.
 """
 
 from __future__ import annotations
@@ -22,6 +22,12 @@ class Rules:
     max_s: float
     quorum: float  # share of the expected peers, in (0, 1]
     max_rounds: int | None  # None: for ever
+    paused: bool = False  # by the founder: lead on later
+
+    @property
+    def advances(self) -> bool:
+        """A round that is over is advanced from here, now."""
+        return self.leads and not self.paused
 
 
 @dataclass(frozen=True)
@@ -72,15 +78,16 @@ def tick(state: ClockState, now: float) -> Action:
         return Finish()
     if (state.number, state.stage) < state.reached:
         # The chain lost its last moments. This round was over before: its votes are not waited for again.
-        return Advance() if rules.leads else Stay()
+        return Advance() if rules.advances else Stay()
     if now < state.opened_at:
         return Extend(now + rules.max_s, opened_at=now)  # or everybody would wait for the hour that was taken back
     if is_over(state, now):
         if is_final(rules, state.number) and state.stage + 1 >= state.stages:
             return Finish()
-        if rules.leads:
+        if rules.advances:
             return Advance()
-    return Extend(now + rules.max_s) if now >= state.deadline else Stay()
+    # Beyond the longest time there is: it was made shorter since the round was opened.
+    return Stay() if now < state.deadline <= now + rules.max_s else Extend(now + rules.max_s)
 
 
 def is_over(state: ClockState, now: float) -> bool:

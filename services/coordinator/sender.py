@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from services.coordinator.chain import ChainError
 from services.coordinator.rpc import Rpc, RpcError
+from services.coordinator.signer import Signed, Signer, SignerError
 
 GAS_MARGIN = 1.5  # over the node's estimate: transactions of the same batch change the storage it was made on
 BUMP, BUMP_CAP = 1.25, 4.0  # on the gas price, after a failure; nodes ask for 1.1 to replace a transaction
@@ -37,14 +38,12 @@ class Transaction:
     gas: int  # the node's estimate
 
 
-Signer = Callable[[dict[str, Any]], tuple[str, str]]  # fields -> raw transaction and its hash, both 0x...
-
-
 class Sender:
     """One account's transactions."""
 
-    def __init__(self, rpc: Rpc, account: str, sign: Signer, timeout_s: float) -> None:
-        self._rpc, self._account, self._sign, self._timeout_s = rpc, account, sign, timeout_s
+    def __init__(self, rpc: Rpc, signer: Signer, timeout_s: float) -> None:
+        self._rpc, self._signer, self._timeout_s = rpc, signer, timeout_s
+        self._account = signer.address
         self._chain = 0  # grows when the chain turns out to be another one
         self._bump = 1.0
         self._lock = asyncio.Lock()  # the clock and the submitter share the nonces
@@ -60,6 +59,8 @@ class Sender:
         async with self._lock:
             try:
                 receipts = await self._send(transactions)
+            except SignerError:  # nothing was sent
+                raise
             except ChainError:
                 self._bump = min(self._bump * BUMP, BUMP_CAP)
                 raise
@@ -69,14 +70,14 @@ class Sender:
     async def _send(self, transactions: Sequence[Transaction]) -> list[dict[str, Any]]:
         chain = self._chain
         signed = await self._signed(transactions)
-        first, *rest = [("eth_sendRawTransaction", [raw]) for raw, _ in signed]
+        first, *rest = [("eth_sendRawTransaction", [one.raw]) for one in signed]
         # The first goes even if others are refused: what lies in their place then, left by a process that died, is ours
         # too, and moves on.
         answers = [*await self._rpc.ask(rest), *await self._rpc.ask([first])]
         self._check(answers)
-        return await self._receipts([hash_ for _, hash_ in signed], chain)
+        return await self._receipts([one.hash for one in signed], chain)
 
-    async def _signed(self, transactions: Sequence[Transaction]) -> list[tuple[str, str]]:
+    async def _signed(self, transactions: Sequence[Transaction]) -> list[Signed]:
         # Nothing of ours is in flight, so the latest block knows the nonce; a transaction that got stuck, or was left
         # by a process that died, is replaced: a second advance beside the first would skip a round.
         price, count, chain_id = await self._rpc.sure(
@@ -84,7 +85,7 @@ class Sender:
         )
         shared = {"value": 0, "gasPrice": int(int(price, 16) * self._bump), "chainId": int(chain_id, 16)}
         filled = [_fill(one, int(count, 16) + index) | shared for index, one in enumerate(transactions)]
-        return await asyncio.to_thread(lambda: [self._sign(fields) for fields in filled])
+        return await self._signer.sign(filled)
 
     def _check(self, answers: Sequence[Any]) -> None:
         """Raises ChainError for the first transaction the node did not take."""

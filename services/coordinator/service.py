@@ -6,7 +6,9 @@
       |               | v
       +--transactions- Submitter <--SUBMISSIONS-- trainers, p2p
                            +-------LEDGER-------> identity, local
+    chain --logs--> History ---HISTORY----------> identity
 
+Transactions are signed by identity (signer.py): no private key is ever here.
 Rounds are advanced by the clock of the household that leads; all others follow the chain. Without a chain the
 coordinator waits, degraded, and takes nothing from the queue.
 """
@@ -15,38 +17,60 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from services.coordinator import metrics
-from services.coordinator.account import load_key
 from services.coordinator.books import Books
 from services.coordinator.chain import Chain, ChainError, ContractMissing
 from services.coordinator.clock import Clock
 from services.coordinator.contract import Contract
+from services.coordinator.history import History
 from services.coordinator.link import Link
 from services.coordinator.settings import CoordinatorSettings
+from services.coordinator.signer import NOBODY, Account, OfAccount, RemoteSigner, SignerError
 from services.coordinator.submitter import Submitter
 from services.coordinator.web3_chain import Web3Chain
 from shared.runtime import Context
 
 log = logging.getLogger(__name__)
 
+ASK_S = 2.0  # between two questions to identity
+STARTING_S = 15.0  # both are started at the same time: so long its silence is nothing to speak of
+WAITS = {
+    "none": "this household has no account yet; rewards wait until somebody signs up on the page",
+    "locked": "the account's key is locked; rewards wait until its owner logs in",
+}
+
+
+class AccountChanged(Exception):
+    """Identity has another account than the one we began with."""
+
 
 async def run(settings: CoordinatorSettings, context: Context) -> None:
-    """Serve until told to stop."""
-    key = load_key(settings.home / "account.key")
-    chain = Web3Chain(
-        settings.chain_url,
-        key,
-        settings.contracts,
-        batch=settings.batch,
-        receipt_timeout_s=settings.receipt_timeout_s,
-    )
-    log.info("this household's account is %s", chain.account)
-    await coordinate(settings, context, chain)
+    """Serve until told to stop; anew when the household's account becomes another one."""
+    signer = RemoteSigner(settings.signer_url, settings.signing_token())
+    try:
+        while (address := await first_address(signer, context)) is not None:
+            log.info("this household's account is %s", "still to be made" if address == NOBODY else address)
+            chain = Web3Chain(
+                settings.chain_url,
+                OfAccount(signer, address),
+                settings.contracts,
+                batch=settings.batch,
+                receipt_timeout_s=settings.receipt_timeout_s,
+            )
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(coordinate(settings, context, chain))
+                    group.create_task(watch_account(signer, address, context))
+            except* AccountChanged:
+                log.warning("identity has another account now: beginning again with it")
+    finally:
+        await signer.close()
 
 
 async def coordinate(settings: CoordinatorSettings, context: Context, chain: Chain) -> None:
-    """Clock and submitter on one chain, until told to stop or one of them dies."""
+    """Clock, submitter and history on one chain, until told to stop or one of them dies."""
     link, books = Link(context), Books(context.store, context.queue)
     contract = Contract(chain, link, settings.swarm_contract, settings.home / "deployment.json")
     clock = Clock(chain, contract, link, books, settings.clock)
@@ -54,6 +78,44 @@ async def coordinate(settings: CoordinatorSettings, context: Context, chain: Cha
     async with asyncio.TaskGroup() as group:
         group.create_task(keep_time(clock, link, settings.poll_s))
         group.create_task(submitter.run())
+        group.create_task(History(chain, link, settings.poll_s).run())
+
+
+async def first_address(signer: RemoteSigner, context: Context) -> str | None:
+    """The household's address, as soon as identity answers; None when told to stop before."""
+    since = time.monotonic()
+    while not context.stop.is_set():
+        try:
+            account = await signer.account()
+        except SignerError as error:
+            if time.monotonic() - since > STARTING_S:
+                context.health.degrade("identity", str(error))
+            context.health.beat()
+            await context.sleep(ASK_S / 4)
+            continue
+        _tell(account, context)
+        return account.address
+    return None
+
+
+async def watch_account(signer: RemoteSigner, address: str, context: Context) -> None:
+    """Tell how the account is until told to stop. Raises AccountChanged."""
+    while await context.sleep(ASK_S):
+        try:
+            account = await signer.account()
+        except SignerError as error:
+            context.health.degrade("identity", str(error))
+            continue
+        if account.address != address:
+            raise AccountChanged
+        _tell(account, context)
+
+
+def _tell(account: Account, context: Context) -> None:
+    if account.state == "ready":
+        context.health.heal("identity")
+    else:
+        context.health.degrade("identity", WAITS[account.state])
 
 
 async def keep_time(clock: Clock, link: Link, poll_s: float) -> None:
@@ -70,11 +132,12 @@ async def keep_time(clock: Clock, link: Link, poll_s: float) -> None:
                 raise
             metrics.OUTAGES.inc()
             link.up.clear()
-            link.context.health.degrade("chain", str(error))
+            link.context.health.degrade("signing" if isinstance(error, SignerError) else "chain", str(error))
         else:
             seen = True
             link.up.set()
             link.context.health.heal("chain")
+            link.context.health.heal("signing")
         link.pulse("clock")
         if not link.up.is_set():
             link.pulse("submitter")  # it waits for the chain, as it should

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from shared.settings import ServiceSettings, Settings
+from shared.errors import SettingsError
+from shared.settings import ServiceSettings, Settings, read_secret
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / "contracts" / "artifacts"
 
@@ -39,6 +40,8 @@ class CoordinatorSettings(ServiceSettings):
     chain_url: str = Field(pattern=r"^https?://")
     swarm_contract: str | None = Field(pattern=r"^0x[0-9a-fA-F]{40}$")
     artifacts: Path | None
+    signer_url: str = Field(pattern=r"^https?://")
+    signing_token_file: Path | None
     clock: ClockSettings
     poll_s: float = Field(gt=0)
     batch: int = Field(ge=1, le=500)
@@ -46,8 +49,17 @@ class CoordinatorSettings(ServiceSettings):
 
     @property
     def home(self) -> Path:
-        """Where the account's key and our deployment are kept."""
+        """Where our deployment is kept."""
         return self.state_dir / "coordinator"
+
+    def signing_token(self) -> str:
+        """What identity knows us by. Raises SettingsError."""
+        token = read_secret(self.signing_token_file, "SIGNING_TOKEN_FILE")
+        if token is None:
+            raise SettingsError(
+                "the coordinator has no token for identity, which signs for it", "set SIGNING_TOKEN_FILE for both"
+            )
+        return token
 
     @property
     def contracts(self) -> Path:

@@ -3,51 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
 from web3 import HTTPProvider
 
 from services.coordinator.abi import Interface, address_word, artifact, constructor, word
 from services.coordinator.calls import EOA, Call, call_of, question_of, trace_of
-from services.coordinator.chain import ChainError, ContractMissing, Head, Landed, Owner, Reverted
+from services.coordinator.chain import ChainError, Chapter, ContractMissing, Head, Landed, Owner, Place, Reverted
+from services.coordinator.logs import BACK, Logs
 from services.coordinator.rpc import Request, Rpc, RpcError
 from services.coordinator.sender import Sender, Transaction
+from services.coordinator.signer import NOBODY, Signer
 from shared.messages import Registration, Submission
 
 REQUEST_TIMEOUT_S = 10.0
-LOGS_SPAN = 1_000  # blocks in one question for logs: public nodes refuse wide ones
-LOGS_BACK = 5_000  # blocks back that a first question for logs goes
-SEEN_BOUND = 16  # rounds and stages whose peers are remembered
-NOBODY = f"0x{0:040x}"
-
-
-@dataclass
-class _Seen:
-    """The peers found in logs so far."""
-
-    peers: set[str] = field(default_factory=set)
-    block: int | None = None  # the last one looked at
 
 
 class Web3Chain:
     """See `Chain`."""
 
-    def __init__(self, url: str, key: str, artifacts: Path, *, batch: int = 50, receipt_timeout_s: float = 60) -> None:
-        signer: LocalAccount = Account.from_key(key)
+    def __init__(
+        self, url: str, signer: Signer, artifacts: Path, *, batch: int = 50, receipt_timeout_s: float = 60
+    ) -> None:
         provider = HTTPProvider(url, request_kwargs={"timeout": REQUEST_TIMEOUT_S}, exception_retry_configuration=None)
         self._artifacts = artifacts
         self._interface = Interface(artifact(artifacts, "SwarmCoordinator")[0])
-        self._account = str(signer.address)
+        self._account = signer.address
         self._rpc = Rpc(provider, url, batch)
-        self._sender = Sender(self._rpc, self._account, lambda fields: _signed(signer, fields), receipt_timeout_s)
+        self._sender = Sender(self._rpc, signer, receipt_timeout_s)
         self._contract: str | None = None
         self._known: tuple[int, str] | None = None  # newest block seen, number and hash
-        self._seen: dict[tuple[Any, ...], _Seen] = {}
+        self._logs = Logs(self._rpc, self._interface)
         self._head = 0
 
     @property
@@ -105,11 +93,11 @@ class Web3Chain:
 
     async def voters(self, number: int) -> frozenset[str]:
         """See `Chain.voters`."""
-        return await self._peers_in_logs("WinnerSubmitted", (number,))
+        return await self._logs.peers(self._address, "WinnerSubmitted", (number,), self._head)
 
     async def rewarded(self, number: int, stage: int) -> frozenset[str]:
         """See `Chain.rewarded`."""
-        return await self._peers_in_logs("RewardSubmitted", (number, stage))
+        return await self._logs.peers(self._address, "RewardSubmitted", (number, stage), self._head)
 
     async def holds(self, submissions: Sequence[Submission]) -> list[bool]:
         """See `Chain.holds`."""
@@ -125,6 +113,10 @@ class Web3Chain:
     async def find(self, submissions: Sequence[Submission]) -> list[Landed]:
         """See `Chain.find`."""
         return [await self._find(submission) for submission in submissions]
+
+    async def history(self, since: Place | None, blocks: int) -> Chapter | None:
+        """See `Chain.history`."""
+        return await self._logs.history(self._address, since, blocks)
 
     async def submit(self, submissions: Sequence[Submission]) -> list[Landed | Reverted]:
         """See `Chain.submit`."""
@@ -162,7 +154,7 @@ class Web3Chain:
         return self._contract
 
     def _forget(self) -> None:
-        self._seen.clear()
+        self._logs.forget()
         self._sender.forget()
 
     def _encode(self, call: Call) -> str:
@@ -184,7 +176,9 @@ class Web3Chain:
         return self._answer(call.signature, data)
 
     def _owner(self, account: str) -> Owner:
-        return "us" if account.lower() == self._account.lower() else "nobody" if account == NOBODY else "stranger"
+        if account == NOBODY:  # first: before there is an account of ours, it is NOBODY, too
+            return "nobody"
+        return "us" if account.lower() == self._account.lower() else "stranger"
 
     async def _owners_of(self, peers: Sequence[str]) -> list[Owner]:
         """Owners of peers of which many are the same."""
@@ -232,41 +226,13 @@ class Web3Chain:
             raise ChainError("the contract could not be deployed", "see the log of the chain's node")
         return str(receipt["contractAddress"])
 
-    async def _logs(self, topics: Sequence[str | None], first: int, last: int) -> list[dict[str, Any]]:
-        spans = [(low, min(low + LOGS_SPAN - 1, last)) for low in range(first, last + 1, LOGS_SPAN)]
-        asked: list[Request] = [
-            (
-                "eth_getLogs",
-                [{"address": self._address, "topics": list(topics), "fromBlock": hex(low), "toBlock": hex(high)}],
-            )
-            for low, high in spans
-        ]
-        return [log for logs in await self._rpc.sure(asked) for log in logs]
-
-    async def _peers_in_logs(self, event: str, numbers: tuple[int, ...]) -> frozenset[str]:
-        """The peers of an event with these indexed numbers, up to the last `head`; each block is read once."""
-        seen = self._seen.setdefault((event, *numbers), _Seen())
-        first = max(0, self._head - LOGS_BACK) if seen.block is None else seen.block + 1
-        topics = [self._interface.topic(event), None, *map(word, numbers)]
-        logs = await self._logs(topics, first, self._head)
-        seen.peers |= {self._interface.fields(event, log)["peerId"] for log in logs}
-        seen.block = self._head
-        while len(self._seen) > SEEN_BOUND:
-            del self._seen[next(iter(self._seen))]
-        return frozenset(seen.peers)
-
     async def _find(self, submission: Submission) -> Landed:
         trace = trace_of(submission)
         # Asked anew: beyond the chain's end a question for logs is an error.
         (latest,) = await self._rpc.sure([("eth_blockNumber", [])])
         last = int(latest, 16)
         topics = [self._interface.topic(trace.event), address_word(self._account), *map(word, trace.numbers)]
-        for log in await self._logs(topics, max(0, last - LOGS_BACK), last):
+        for log in await self._logs.between(self._address, topics, max(0, last - BACK), last):
             if self._interface.fields(trace.event, log)["peerId"] == trace.peer:
                 return Landed(log["transactionHash"], int(log["blockNumber"], 16))
         return Landed(None, None)
-
-
-def _signed(signer: LocalAccount, fields: dict[str, Any]) -> tuple[str, str]:
-    signed = signer.sign_transaction(fields)
-    return "0x" + bytes(signed.raw_transaction).hex(), "0x" + bytes(signed.hash).hex()

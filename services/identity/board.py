@@ -1,9 +1,13 @@
-"""The board: the page's sections as JSON text, and how browsers follow their changes."""
+"""The board: the page's sections as JSON text, and how browsers follow their changes.
+
+    show(sections) --> encode what changed, once --> wake --> follower 1 .. n: everything since its own last version
+
+What a follower needs depends only on the version it had; those who keep up (nearly always all) share one text.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -19,16 +23,29 @@ class Board:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._texts: dict[str, str] = {}
+        self._changed: dict[str, int] = {}  # section -> the version it is of
+        self._version = 0
+        self._since: dict[int, bytes] = {}  # version of a follower -> what it lacks, encoded
         self._news = asyncio.Event()
         self._clock = clock
+        self._spoken_at = clock()
         self._closed = False
         self.followers = 0
 
     def show(self, sections: Mapping[str, Any]) -> None:
         """Replace the content, and wake the followers if anything is new."""
         texts = {name: _text(section) for name, section in sections.items()}
-        if texts != self._texts:
+        fresh = [name for name, text in texts.items() if self._texts.get(name) != text]
+        if fresh:
+            self._version += 1
             self._texts = texts
+            self._changed |= dict.fromkeys(fresh, self._version)
+            self._since.clear()
+            self._wake()
+
+    def beat(self) -> None:
+        """To be called often: where nothing has changed for a while, every follower hears the clock."""
+        if self._clock() - self._spoken_at >= HEARTBEAT_S:
             self._wake()
 
     def close(self) -> None:
@@ -36,38 +53,39 @@ class Board:
         self._closed = True
         self._wake()
 
-    def snapshot(self) -> str:
+    def snapshot(self) -> bytes:
         """Everything as one JSON object."""
-        return self._object(self._texts)
+        return b'{"now":%.3f%b}' % (self._clock(), self._members(0))
 
-    async def follow(self) -> AsyncIterator[str]:
+    async def follow(self) -> AsyncIterator[bytes]:
         """Server-sent events: first everything, then the sections that changed, `now` always."""
         self.followers += 1
         VIEWERS.set(self.followers)
-        sent: dict[str, str] = {}
+        version = 0
         try:
-            yield "retry: 2000\n\n"
+            yield b"retry: 2000\n\n"
             while not self._closed:
-                news = self._news
-                fresh = {name: text for name, text in self._texts.items() if sent.get(name) != text}
-                event = f"data: {self._object(fresh)}\n\n"
-                sent |= fresh
+                news, lacks = self._news, self._members(version)
+                version = self._version
+                event = b'data: {"now":%.3f%b}\n\n' % (self._clock(), lacks)
                 SENT.inc(len(event))
                 yield event
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), HEARTBEAT_S)
+                await news.wait()
         finally:
             self.followers -= 1
             VIEWERS.set(self.followers)
 
     def _wake(self) -> None:
+        self._spoken_at = self._clock()
         news, self._news = self._news, asyncio.Event()
         news.set()
 
-    def _object(self, texts: Mapping[str, str]) -> str:
-        """JSON object of texts that are JSON already."""
-        members = [f'"now":{self._clock():.3f}', *(f'"{name}":{text}' for name, text in texts.items())]
-        return "{" + ",".join(members) + "}"
+    def _members(self, version: int) -> bytes:
+        """What changed since a version, as members of a JSON object, each behind a comma."""
+        if version not in self._since:
+            fresh = (name for name, changed in self._changed.items() if changed > version and name in self._texts)
+            self._since[version] = "".join(f',"{name}":{self._texts[name]}' for name in fresh).encode()
+        return self._since[version]
 
 
 def _text(section: Any) -> str:

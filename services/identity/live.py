@@ -1,5 +1,14 @@
 """What the live page knows, as a fold over the streams: `apply(view, message)` for every message, in any order.
 
+    Round ----> View.round
+    Trained --> View.peers[peer].steps    numbers of each round, for the charts
+                           .details       the latest whole, for explanations and for what was heard of others
+    Judged ---> View.peers[peer].exams
+    Sampled --> View.samples              rollouts to read
+    Exchanged > View.network
+    Settled --> View.ledger               what became of this household's submissions
+    Recorded -> View.history              the whole swarm on the chain (history.py)
+
 No clock, no I/O. A message that comes twice changes nothing, and every collection is bounded.
 """
 
@@ -7,37 +16,43 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from shared.messages import (
-    Event,
-    Exchanged,
-    Judged,
-    Reward,
-    Round,
-    Sampled,
-    Settled,
-    Trained,
-    Winners,
-)
+from services.identity.history import History, record
+from shared.messages import Event, Exchanged, Judged, Phase, Recorded, Round, Sampled, Settled, Trained
 
-MAX_PEERS = 256  # those who train here, and those who are voted for
+MAX_PEERS = 256  # that train here
 MAX_STEPS = 2_000  # rounds remembered of a peer
-MAX_SAMPLES = 30  # rollouts to read
-MAX_TRANSACTIONS = 12
+MAX_DETAILS = 300  # of these, with the reward of each completion
+MAX_EXAMS = 200  # of a peer
+MAX_SAMPLES = 60  # rollouts to read
+MAX_TRANSACTIONS = 8
 MAX_EXCHANGES = 500  # rounds whose exchange may still come a second time
 MAX_KEYS = 20_000  # settled submissions that may still come a second time
 MAX_REASONS = 32  # kinds of rejection or refusal
 
 
+class Step(NamedTuple):
+    """A peer's round in numbers."""
+
+    at: float  # unix seconds
+    reward: float  # mean of its own completions
+    loss: float
+    tokens: int  # sampled
+    completions: int  # of which; 0: not told
+    seconds: dict[Phase, float]
+    local: int  # question groups of the batch
+    external: int
+    seen: int  # peers heard in time
+
+
 @dataclass
 class Peer:
-    """A peer that trains in this household, or one elsewhere that was voted for."""
+    """A peer that trains in this household."""
 
-    steps: dict[int, Trained] = field(default_factory=dict)  # by round, as they came
-    points: int = 0  # on the chain
-    wins: int = 0  # votes of this household's peers on the chain
-    judged: Judged | None = None
+    steps: dict[int, Step] = field(default_factory=dict)  # by round, as they came
+    details: dict[int, Trained] = field(default_factory=dict)  # the latest of them, whole
+    exams: dict[int, Judged] = field(default_factory=dict)  # by round
 
     @property
     def last_at(self) -> float:
@@ -51,9 +66,8 @@ class Ledger:
 
     landed: dict[str, int] = field(default_factory=dict)  # by kind
     refused: dict[str, int] = field(default_factory=dict)  # by reason
-    points: int = 0
     transactions: dict[str, Settled] = field(default_factory=dict)  # the latest, by key
-    seen: dict[str, None] = field(default_factory=dict)  # keys, oldest first
+    seen: dict[str, str] = field(default_factory=dict)  # key -> outcome, oldest first
 
 
 @dataclass
@@ -77,38 +91,49 @@ class View:
     samples: dict[str, Sampled] = field(default_factory=dict)  # by key, the latest last
     ledger: Ledger = field(default_factory=Ledger)
     network: Network = field(default_factory=Network)
+    history: History = field(default_factory=History)
     version: int = 0  # grows with every message
 
 
-def apply(view: View, message: Round | Event | Settled) -> None:
+def apply(view: View, message: Round | Event | Settled | Recorded) -> None:
     """Take one message into the view."""
     view.version += 1
     match message:
         case Round():
             view.round = message
         case Trained():
-            _trained(view, message)
+            _trained(_peer(view, message.peer_id), message)
         case Judged():
-            _judged(view, message)
+            exams = _peer(view, message.peer_id).exams
+            exams[message.round] = message
+            _keep_newest(exams, MAX_EXAMS)
         case Sampled():
             view.samples.pop(message.key, None)  # a later one of the same round replaces it, at the end
             view.samples[message.key] = message
             _keep_newest(view.samples, MAX_SAMPLES)
         case Exchanged():
             _exchanged(view.network, message)
+        case Recorded():
+            record(view.history, message)
         case _:
-            _settled(view, message)
+            _settled(view.ledger, message)
 
 
-def _trained(view: View, message: Trained) -> None:
-    steps = _peer(view, message.peer_id).steps
-    steps[message.round] = message
-    _keep_newest(steps, MAX_STEPS)
-
-
-def _judged(view: View, message: Judged) -> None:
-    peer = _peer(view, message.peer_id)
-    peer.judged = max(peer.judged or message, message, key=lambda judged: judged.at)
+def _trained(peer: Peer, message: Trained) -> None:
+    peer.steps[message.round] = Step(
+        at=message.at,
+        reward=message.mean_reward,
+        loss=message.loss,
+        tokens=message.completion_tokens,
+        completions=sum(len(group) for group in message.rewards),
+        seconds=message.seconds,
+        local=message.local_groups,
+        external=message.external_groups,
+        seen=message.seen_peers,
+    )
+    peer.details[message.round] = message
+    _keep_newest(peer.steps, MAX_STEPS)
+    _keep_newest(peer.details, MAX_DETAILS)
 
 
 def _exchanged(network: Network, message: Exchanged) -> None:
@@ -124,27 +149,17 @@ def _exchanged(network: Network, message: Exchanged) -> None:
         _count(network.rejected, reason, count)
 
 
-def _settled(view: View, message: Settled) -> None:
-    ledger = view.ledger
-    if message.key in ledger.seen:
-        return
-    ledger.seen[message.key] = None
+def _settled(ledger: Ledger, message: Settled) -> None:
+    if ledger.seen.get(message.key) in ("landed", message.outcome):
+        return  # what was refused may land later
+    ledger.seen[message.key] = message.outcome
     _keep_newest(ledger.seen, MAX_KEYS)
     ledger.transactions[message.key] = message
     _keep_newest(ledger.transactions, MAX_TRANSACTIONS)
     if message.outcome == "refused":
         _count(ledger.refused, message.reason or "unknown", 1)
-        return
-    ledger.landed[message.submission.kind] = ledger.landed.get(message.submission.kind, 0) + 1
-    match message.submission:
-        case Reward(peer_id=peer_id, points=points):
-            _peer(view, peer_id).points += points
-            ledger.points += points
-        case Winners(winners=winners):
-            for winner in winners:
-                _peer(view, winner).wins += 1
-        case registration:
-            _peer(view, registration.peer_id)
+    else:
+        _count(ledger.landed, message.submission.kind, 1)
 
 
 def _peer(view: View, peer_id: str) -> Peer:

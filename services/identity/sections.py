@@ -1,136 +1,87 @@
-"""The live page's content as JSON-able sections. The page gets a section again only when it has changed."""
+"""The live page's content as JSON-able sections, each made by a function of `shown/`.
+
+    View (streams) --+--> shown/nodes.py     nodes, activity       my nodes and what they do
+    Around (store) --+    shown/swarm.py     leaders, heard        everybody else
+                          shown/rollouts.py  samples
+                          shown/chain.py     chain, door
+                          series.py          curves, pace          lines and bars
+
+The page gets a section again only when it has changed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
-from services.identity.live import Ledger, Peer, View
-from services.identity.series import pace, rewards, spark
-from shared.household import ServiceState, SwarmState
-from shared.messages import Sampled, Settled
-from shared.names import name_of
+from services.identity.live import Network, Peer, View
+from services.identity.series import curves, pace
+from services.identity.shown.around import Around
+from services.identity.shown.chain import chain, door
+from services.identity.shown.nodes import activity, latest, nodes, ours, share
+from services.identity.shown.rollouts import is_first_hand, rollouts
+from services.identity.shown.swarm import heard, leaders
+from services.identity.shown.texts import label
 
 Section = Any  # JSON-able
 
-SHARE_OF = 50  # latest rounds that a share of external groups is taken from
-ELSEWHERE = 6  # peers of other households that are shown
-LONGEST = 1_200  # characters of a text that are shown
 
-
-def sections(
-    view: View, *, states: Sequence[ServiceState], chain: SwarmState | None, hosted: Sequence[str]
-) -> dict[str, Section]:
+def sections(view: View, around: Around) -> dict[str, Section]:
     """Everything on the page, by section."""
-    ours = {id_: view.peers.get(id_) or Peer() for id_ in (*hosted, *(i for i, p in view.peers.items() if p.steps))}
-    elsewhere = {id_: peer for id_, peer in view.peers.items() if id_ not in ours and peer.wins}
-    chart = rewards(ours)
+    peers = ours(view, around)
+    chart = curves(peers, view.history.rounds)
     return {
-        "round": view.round.model_dump(mode="json") if view.round else None,
-        "services": [state.model_dump(include={"service", "instance", "status", "degraded"}) for state in states],
-        "summary": summary(ours, chart, view, chain),
-        "peers": [_row(id_, peer) for id_, peer in ours.items()],
-        "elsewhere": _elsewhere(elsewhere),
-        "rewards": chart,
-        "pace": pace(ours),
-        "samples": [_sample(key, sample) for key, sample in reversed(view.samples.items())],
-        "chain": {
-            "state": chain.model_dump(mode="json") if chain else None,
-            "refused": view.ledger.refused,
-            "transactions": _transactions(view.ledger),
-        },
-        "network": {
-            "rounds": view.network.rounds,
-            "accepted": view.network.accepted,
-            "rejected": dict(sorted(view.network.rejected.items(), key=lambda item: -item[1])),
-            "bytes_sent": view.network.bytes_sent,
-            "bytes_received": view.network.bytes_received,
-        },
+        "round": _round(view, around),
+        "services": [_service(state.model_dump()) for state in around.states],
+        "door": door(around),
+        "summary": summary(peers, chart["reward"]["mean"], view, around),
+        "nodes": nodes(peers, view, around),
+        "activity": activity(peers, around),
+        "curves": chart,
+        "pace": pace(peers),
+        "samples": rollouts(sample for sample in reversed(view.samples.values()) if is_first_hand(sample, peers)),
+        "heard": heard(view, around, peers),
+        "leaders": leaders(view.history, peers),
+        "chain": chain(view.ledger, around),
+        "network": _network(view.network),
     }
 
 
-def summary(ours: Mapping[str, Peer], chart: Mapping[str, Any], view: View, chain: SwarmState | None) -> Section:
+def summary(peers: Mapping[str, Peer], means: list[float | None], view: View, around: Around) -> Section:
     """The few numbers that say how it goes."""
-    latest = [_latest(peer) for peer in ours.values() if peer.steps]
-    mean = chart["mean"]
+    last = [latest(peer, 1)[0] for peer in peers.values() if peer.steps]
+    mean = [value for value in means if value is not None]
+    standings = [one for id_, one in view.history.standings.items() if id_ in peers]
     return {
         "mean": mean[-1] if mean else None,
         "first": mean[min(len(mean) - 1, len(mean) // 10)] if mean else None,  # early, not the very first guess
-        "training": len(latest),
-        "hosted": len(ours),
-        "share": _share(list(ours.values())),
-        "settled": chain.rewards_settled if chain else view.ledger.landed.get("reward", 0),
-        "winners": chain.winners_settled if chain else view.ledger.landed.get("winners", 0),
-        "points": view.ledger.points,
-        "tokens": round(fmean(step.completion_tokens for step in latest)) if latest else None,
-        "heard": max((step.seen_peers for step in latest), default=None),
+        "training": len(last),
+        "hosted": len(peers),
+        "share": share([step for peer in peers.values() for step in latest(peer)]),
+        "settled": around.chain.rewards_settled if around.chain else view.ledger.landed.get("reward", 0),
+        "winners": around.chain.winners_settled if around.chain else view.ledger.landed.get("winners", 0),
+        "points": sum(one.points for one in standings),
+        "tokens": round(fmean(step.tokens for step in last)) if last else None,
+        "heard": max((step.seen for step in last), default=None),
     }
 
 
-def _latest(peer: Peer) -> Any:
-    return next(reversed(peer.steps.values()))
+def _round(view: View, around: Around) -> Section:
+    paused = around.chain is not None and around.chain.paused
+    return {**view.round.model_dump(mode="json"), "paused": paused} if view.round else None
 
 
-def _share(peers: Sequence[Peer]) -> float | None:
-    """External groups of all groups of the latest rounds; None before the first."""
-    steps = [step for peer in peers for step in islice(reversed(peer.steps.values()), SHARE_OF)]
-    every = sum(step.local_groups + step.external_groups for step in steps)
-    return round(sum(step.external_groups for step in steps) / every, 3) if every else None
+def _service(state: Mapping[str, Any]) -> Section:
+    reasons = {label(part): label(reason) for part, reason in state["degraded"].items()}
+    return {**{name: state[name] for name in ("service", "instance", "status")}, "degraded": reasons}
 
 
-def _row(id_: str, peer: Peer) -> Section:
-    last = _latest(peer) if peer.steps else None
+def _network(network: Network) -> Section:
     return {
-        "id": id_,
-        "name": name_of(id_),
-        "reward": round(last.mean_reward, 4) if last else None,
-        "round": last.round if last else None,
-        "at": last.at if last else None,
-        "spark": spark(peer),
-        "share": _share([peer]),
-        "points": peer.points,
-        "wins": peer.wins,
-        "judged": peer.judged.score if peer.judged else None,
-    }
-
-
-def _elsewhere(peers: Mapping[str, Peer]) -> Section:
-    best = sorted(peers.items(), key=lambda item: -item[1].wins)
-    rows = [{"id": id_, "name": name_of(id_), "wins": peer.wins} for id_, peer in best[:ELSEWHERE]]
-    return {"count": len(best), "rows": rows}
-
-
-def _sample(key: str, sample: Sampled) -> Section:
-    shown = sample.model_dump(include={"at", "peer_id", "round", "dataset", "reward"})
-    texts = {"question": sample.question, "answer": sample.answer, "completion": sample.completion}
-    return {
-        "key": key,
-        "name": name_of(sample.peer_id),
-        **shown,
-        **{name: text if text is None else _cut(text) for name, text in texts.items()},
-    }
-
-
-def _cut(text: str) -> str:
-    """The text, or its beginning and its end: the answer stands at the end."""
-    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} […] {text[-LONGEST // 2 :]}"
-
-
-def _transactions(ledger: Ledger) -> Section:
-    return [_transaction(settled) for settled in reversed(ledger.transactions.values())]
-
-
-def _transaction(settled: Settled) -> Section:
-    submission = settled.submission.model_dump(mode="json")
-    return {
-        "key": settled.key,
-        "kind": submission["kind"],
-        "name": name_of(submission["peer_id"]),
-        "peer_id": submission["peer_id"],
-        "round": submission.get("round"),
-        "points": submission.get("points"),
-        "winners": len(submission.get("winners", ())),
-        **settled.model_dump(include={"outcome", "transaction", "block", "reason"}),
+        "rounds": network.rounds,
+        "accepted": network.accepted,
+        "rejected": {label(why): n for why, n in sorted(network.rejected.items(), key=lambda item: -item[1])},
+        "bytes_sent": network.bytes_sent,
+        "bytes_received": network.bytes_received,
     }

@@ -34,6 +34,13 @@ def listen(host: str, port: int, variable: str) -> socket.socket:
 def server_of(app: FastAPI) -> Server:
     """A server for the app; it ends soon after `should_exit` is set, even if a client will not let go."""
     config = uvicorn.Config(
-        app, log_config=None, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=3
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=3,
+        proxy_headers=False,  # web/site.py decides whom to believe
+        server_header=False,
     )
     return Server(config)

@@ -1,46 +1,66 @@
-"""Identity: the household's web page.
+"""Identity: the household's web page, its accounts, and its key.
 
     ROUNDS --+
-    EVENTS --+--> tail --> live.apply --> View --+
-    LEDGER --+                                   +--> sections --> Board --/api/live---------> browser
+    EVENTS --+
+    LEDGER --+--> tail --> live.apply --> View --+
+    HISTORY -+                                   +--> sections --> Board --/api/live---------> browser
     Store (services, chain, peers) --------------+    (each 1 s)     +-----/api/live/events--> (what changed)
+    Accounts (owner, key) -----------------------+
 
-The view is rebuilt from the streams at each start: nothing of the page is kept on disk.
+    browser --/login, /account, /swarm--> web/*.py --> Accounts, Store
+            --/api/ask--> ASKS --> trainer --> ANSWERS --> the browser that asked
+    stock nodes --/api/register-peer, ...--> SUBMISSIONS
+    coordinator --/sign, on a listener of its own--> signing/ --> the key
+
+The view is rebuilt from the streams at each start; accounts and the key are kept in STATE_DIR/identity.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
+from contextlib import closing
 
+from services.identity.accounts.accounts import Accounts
 from services.identity.app import build_app
 from services.identity.board import Board
 from services.identity.live import View
+from services.identity.parts import Parts
 from services.identity.server import Server, listen, server_of
 from services.identity.settings import IdentitySettings
+from services.identity.signing.api import signing_of
 from services.identity.tail import refresh, tail
 from shared.runtime import Context
-from shared.streams import EVENTS, LEDGER, ROUNDS
+from shared.streams import EVENTS, HISTORY, LEDGER, ROUNDS
 
 log = logging.getLogger(__name__)
 
 
 async def run(settings: IdentitySettings, context: Context) -> None:
     """Show the household's life until told to stop."""
-    view, board = View(), Board()
-    server = server_of(build_app(settings.swarm, board))
-    with listen(settings.identity_host, settings.identity_port, "IDENTITY_PORT") as sock:
+    with (
+        closing(await asyncio.to_thread(Accounts.open, settings)) as accounts,
+        listen(settings.identity_host, settings.identity_port, "IDENTITY_PORT") as sock,
+        listen(settings.signer_host, settings.signer_port, "SIGNER_PORT") as signer_sock,
+    ):
+        parts = Parts(settings, context, View(), Board(), accounts)
         host, port = sock.getsockname()[:2]
         context.health.facts |= {"port": port}
         log.info("the swarm's page is at http://%s:%d", host, port)
+        servers = {server_of(build_app(parts)): sock}
+        if (signing := signing_of(settings, accounts)) is not None:
+            servers[server_of(signing)] = signer_sock
         async with asyncio.TaskGroup() as group:
-            for stream in (ROUNDS, EVENTS, LEDGER):
-                group.create_task(tail(stream, view, context))
-            group.create_task(refresh(view, board, context))
-            group.create_task(server.serve([sock]))
-            group.create_task(_end(server, context))
+            for stream in (ROUNDS, EVENTS, LEDGER, HISTORY):
+                group.create_task(tail(stream, parts.view, context))
+            group.create_task(refresh(parts))
+            for server, where in servers.items():
+                group.create_task(server.serve([where]))
+            group.create_task(_end(servers, context))
 
 
-async def _end(server: Server, context: Context) -> None:
+async def _end(servers: Iterable[Server], context: Context) -> None:
     await context.stop.wait()
-    server.should_exit = True
+    for server in servers:
+        server.should_exit = True

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from services.identity.board import Board
 from services.identity.live import View, apply
 from services.identity.metrics import MESSAGES
+from services.identity.parts import Parts
 from services.identity.sections import sections
-from shared.household import hosted_peers, service_states, swarm_state
+from services.identity.shown.around import Around
+from shared.household import activities, hosted_peers, peer_notes, service_states, swarm_state
 from shared.queue import Queue
 from shared.runtime import Context
 from shared.streams import Stream
@@ -35,16 +37,32 @@ async def step(queue: Queue, stream: Stream[Any], cursor: str, view: View) -> tu
     return (entries[-1].id, True) if entries else (cursor, False)
 
 
-async def refresh(view: View, board: Board, context: Context) -> None:
+async def refresh(parts: Parts) -> None:
     """Put the view and the household's state on the board, about every second."""
-    store, shown, going = context.store, None, True
+    context, view, board = parts.context, parts.view, parts.board
+    shown, owned, going = None, False, True
     while going:
-        states, chain, hosted = await service_states(store), await swarm_state(store), await hosted_peers(store)
-        # A service's report is new every two seconds; what the page shows of it is not.
-        news = (view.version, [(state.service, state.instance, state.status, state.degraded) for state in states])
-        if shown != (*news, chain, hosted):
-            shown = (*news, chain, hosted)
-            board.show(sections(view, states=states, chain=chain, hosted=hosted))
+        owned = owned or await asyncio.to_thread(parts.accounts.owners.name) is not None
+        around = (await look(parts, owned=owned)).shown()
+        if shown != (view.version, around):
+            shown = (view.version, around)
+            board.show(sections(view, around))
+        board.beat()
         context.health.beat()
         going = await context.sleep(REFRESH_S)
     board.close()
+
+
+async def look(parts: Parts, *, owned: bool) -> Around:
+    """The household as of now."""
+    store = parts.context.store
+    return Around(
+        states=await service_states(store),
+        chain=await swarm_state(store),
+        hosted=await hosted_peers(store),
+        notes=await peer_notes(store),
+        activities=await activities(store),
+        key=parts.accounts.vault.state,
+        owned=owned,
+        explorer=parts.settings.explorer,
+    )

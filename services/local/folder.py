@@ -47,6 +47,8 @@ class RunFolder:
         self.logs = self.root / "logs"
         self.state = self.root / "state"
         self.redis = self.root / "redis"
+        self.signing_token = self.root / "keys" / "signing"  # by which identity knows the coordinator
+        self.passphrase = self.root / "keys" / "passphrase"  # of the household's key
         self.chain_state = self.root / "chain" / "state.json"
         self.plan = self.root / "plan.json"
         self.summary = self.root / "summary.json"

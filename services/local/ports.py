@@ -38,6 +38,7 @@ def wants(programs: list[str], peers: int, *, own_redis: bool, own_chain: bool) 
     """All that listens in a run; `programs` are those with a health port."""
     wanted = [
         Want("identity", 3000, "IDENTITY_PORT"),
+        Want("signer", 3002, "SIGNER_PORT"),
         Want("judge", 8000, "JUDGE_PORT"),
         Want("p2p", 38331, "P2P_PORT", peers),
     ]

@@ -20,6 +20,7 @@ SERVICES = ("coordinator", "identity", "judge", "p2p")
 QUICK_S = 3  # redis and anvil are up at once, or not at all
 EMBEDDED = {"OMP_NUM_THREADS": "1"}  # a tiny model on two threads is 10 times slower than on one
 OFF = ("", "None")  # how RL Swarm users write that a variable is not set
+SAY_NO = ("IDENTITY_PASSPHRASE_FILE",)  # those to which an empty value means no, and not the default
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,12 @@ def chain_environment(folder: RunFolder, anvil: Path, port: int) -> dict[str, st
 
 def environment(plan: Plan, folder: RunFolder, environ: Mapping[str, str]) -> dict[str, str]:
     """What every program of the run is told: the user's environment, completed by what it does not set."""
-    given = {name: value for name, value in environ.items() if value.strip() not in OFF}
+    given = {name: value for name, value in environ.items() if value.strip() not in OFF or name in SAY_NO}
     # Addresses as the plan has them, which was made from this environment or from that of the run's first start.
     fixed = {
         "JUDGE_PORT": str(plan.ports["judge"]),
         "IDENTITY_PORT": str(plan.ports["identity"]),
+        "SIGNER_PORT": str(plan.ports["signer"]),
         "P2P_PORT": str(plan.ports["p2p"]),
         "P2P_PEERS": str(plan.peers),
     }
@@ -88,6 +90,9 @@ def _defaults(plan: Plan, folder: RunFolder) -> dict[str, str]:
     found = {
         "JUDGE_URL": f"http://127.0.0.1:{plan.ports['judge']}",
         "IDENTITY_URL": f"http://127.0.0.1:{plan.ports['identity']}",
+        "SIGNER_URL": f"http://127.0.0.1:{plan.ports['signer']}",
+        "SIGNING_TOKEN_FILE": str(folder.signing_token),
+        "IDENTITY_PASSPHRASE_FILE": str(folder.passphrase),
         "STATE_DIR": str(folder.state),
         "SWARM_NAME": plan.name,
         "PYTHONUNBUFFERED": "1",

@@ -31,6 +31,7 @@ from services.local.summary import Summary, summarize
 from services.local.supervisor import Supervisor
 from services.local.watch import Watch, follow
 from shared.errors import SwarmError
+from shared.secret import ensure_secret
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,22 @@ def prepare(folder: RunFolder, asked: Asked, settings: LocalSettings) -> Prepare
     plan, port_notes = make_plan(folder.root.name, asked, settings, saved)
     anvil = find_anvil(_cache(settings)) if plan.own_chain else None
     folder.write_plan(plan)
+    make_secrets(folder)
     folder.supervisor_conf.write_text(render(folder, programs(plan, folder, anvil), settings))
     told = environment(plan, folder, os.environ)
     return Prepared(folder, plan, supervisor, told, False, notes + port_notes)
+
+
+def make_secrets(folder: RunFolder) -> None:
+    """What the services of the run must know and nobody else; made once. Raises SwarmError."""
+    folder.signing_token.parent.mkdir(mode=0o700, exist_ok=True)
+    try:
+        for secret in (folder.signing_token, folder.passphrase):
+            ensure_secret(secret)
+    except OSError as error:
+        raise SwarmError(
+            f"{error.filename} cannot be written ({error.strerror})", "see the disk and its rights"
+        ) from error
 
 
 def make_plan(name: str, asked: Asked, settings: LocalSettings, saved: Plan | None) -> tuple[Plan, list[str]]:

@@ -21,7 +21,7 @@ class Gate:
     """Admits records; tells `on_refused` of those that it does not."""
 
     def __init__(
-        self, swarm: str, now: Callable[[], float], on_refused: Callable[[Reason, str], None] | None = None
+        self, swarm: str, now: Callable[[], float], on_refused: Callable[[Reason, str], object] | None = None
     ) -> None:
         self._swarm, self._now = swarm, now
         self.on_refused = on_refused or (lambda reason, what: None)

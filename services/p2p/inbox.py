@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from services.p2p import metrics
 from services.p2p.announcement import Announcement, verify
+from services.p2p.notes import Notes
 from services.p2p.pacing import SHORTEST_S, next_wait
 from services.p2p.protocol import NetworkError, PeerNetwork
 from services.p2p.pulse import Pulse
@@ -35,6 +37,7 @@ log = logging.getLogger(__name__)
 
 MAX_LOOKED_AT = 1_000  # announcements judged at one look
 TRIES, PAUSE_S = 4, 1.0  # to fetch a body; the pause doubles
+SPREAD = 0.5  # of the pause, at random: two that failed because they called each other at once do not so again
 LATE_S = 30.0  # after the deadline, for which we still look who came too late
 
 
@@ -76,6 +79,7 @@ class Inbox:
         self._settings, self._context, self._network, self._rounds = settings, context, network, rounds
         self._tally, self._pulse, self._news, self._now = tally, pulse, news, now
         self._quarantine = Quarantine(settings.quarantine.budget, settings.quarantine.half_life_s)
+        self._notes = Notes(context.store)
         self._slots = asyncio.Semaphore(settings.fetch_concurrency)
         self._open: _Open | None = None
         self._finished = ""  # key of the final round, once it is over
@@ -89,6 +93,7 @@ class Inbox:
                 await self._follow()
                 if self._open is not None:
                     await self._look(self._open, fetches, tasks)
+                await self._notes.tell(self._quarantine.held(self._now()))
                 self._pulse.advance("inbox")
                 await self._pause()
             for task in tasks:
@@ -128,10 +133,11 @@ class Inbox:
         """A stage is over, and with `report` its round too."""
         for peer, course in old.courses.items():
             if course.tries and not course.done:
-                self._tally.reject(Reason.UNREACHABLE, peer)
+                self._reject(old, peer, Reason.UNREACHABLE)
         self._regulars = {peer for peer, course in old.courses.items() if course.accepted}
         if report:
             await self._context.queue.publish(EVENTS, self._tally.close(old.round.number, self._now()))
+            await self._notes.tell(self._quarantine.held(self._now()), round_over=True)
 
     async def _look(self, at: _Open, fetches: asyncio.TaskGroup, tasks: set[asyncio.Task[None]]) -> None:
         """Read the round's announcements and set everything new on its way."""
@@ -152,7 +158,7 @@ class Inbox:
                 task.add_done_callback(tasks.discard)
         news = before != (len(at.courses), sum(course.done for course in at.courses.values()))
         at.wait_s = next_wait(at.wait_s, self._settings.poll_s, news=news, complete=self._complete(at))
-        metrics.QUARANTINED.set(self._quarantine.count(self._now()))
+        metrics.QUARANTINED.set(len(self._quarantine.held(self._now())))
 
     def _complete(self, at: _Open) -> bool:
         """Whether all who are expected are here: the regulars. A hosted peer may have no trainer, or none yet."""
@@ -172,10 +178,19 @@ class Inbox:
                 now=self._now(),
                 subkey=peer,
             )
-            return announcement if self._is_due(at, announcement) else None
         except Rejected as verdict:
             self._tally.reject(verdict.reason, f"{peer}{value.hex()}")
             return None
+        try:
+            return announcement if self._is_due(at, announcement) else None
+        except Rejected as verdict:
+            self._reject(at, peer, verdict.reason, value.hex())
+            return None
+
+    def _reject(self, at: _Open, peer: str, reason: Reason, what: str = "") -> None:
+        """Something that this very peer sent was dropped."""
+        if self._tally.reject(reason, f"{peer}{what}") and (peer in at.courses or peer in self._notes):
+            self._notes.reject(peer, at.round.number, reason)
 
     def _is_due(self, at: _Open, announcement: Announcement) -> bool:
         """Whether to begin a fetch now. Raises Rejected."""
@@ -210,12 +225,13 @@ class Inbox:
                 raise Rejected(Reason.LATE)
             await self._context.queue.publish(ROLLOUTS_PEER, rollouts)
             self._tally.accept()
+            self._notes.accept(peer, at.round.number)
             course.done = course.accepted = True
         except NetworkError as error:
-            self._put_off(peer, course, error)
+            self._put_off(at, peer, course, error)
         except Rejected as verdict:
             log.info("rollouts of %s in round %d dropped: %s", peer, at.round.number, verdict)
-            self._tally.reject(verdict.reason, f"{peer}{course.sha256}")
+            self._reject(at, peer, verdict.reason, course.sha256)
             course.done = True
             if verdict.reason is not Reason.LATE:
                 self._quarantine.fail(peer, self._now())
@@ -229,12 +245,12 @@ class Inbox:
         self._tally.receive(len(body))
         return body
 
-    def _put_off(self, peer: str, course: _Course, error: NetworkError) -> None:
+    def _put_off(self, at: _Open, peer: str, course: _Course, error: NetworkError) -> None:
         """Try again later, and not for ever."""
         log.debug("rollouts of %s cannot be fetched: %s", peer, error)
         course.tries += 1
-        course.again_at = self._now() + PAUSE_S * 2 ** (course.tries - 1)
+        course.again_at = self._now() + PAUSE_S * 2 ** (course.tries - 1) * random.uniform(1, 1 + SPREAD)
         if course.tries >= TRIES:
             course.done = True
-            self._tally.reject(Reason.UNREACHABLE, peer)
+            self._reject(at, peer, Reason.UNREACHABLE)
             self._quarantine.fail(peer, self._now())

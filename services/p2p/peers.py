@@ -3,7 +3,7 @@
 announce       by the peer's own node
 announcements  by any node, another one each time
 fetch          by any node but the author's: rollouts of two peers of one household travel the same way as all
-join           every node meets its siblings, the entry points and the peers of earlier days
+join           every node meets its elder siblings, then all others, the entry points and the peers of earlier days
 revive         a node whose p2pd died comes back with the same identity on the same port
 host           one more seat, on the next port
 """
@@ -147,11 +147,16 @@ class HostedPeers:
 
     async def join(self, addresses: Iterable[str]) -> set[str]:
         """See `PeerNetwork.join`."""
-        outside = [address for address in addresses if address.rpartition("/")[2] not in self.hosted]
-        everyone = [*await self.addresses(), *outside]
-        met = await asyncio.gather(*(self._acquaint(seat, everyone) for seat in self._seats))
+        outside = [address for address in addresses if _peer_of(address) not in self.hosted]
+        ours = await self.addresses()
+        # Two p2pds that dial each other in the same moment take each other for the one that answers: both fail, and
+        # neither dials the other again for five seconds. So of two siblings the younger dials, and first.
+        elder = [[one for one in ours if _peer_of(one) in self.hosted[:age]] for age in range(len(self._seats))]
+        met = await asyncio.gather(*(self._acquaint(*pair) for pair in zip(self._seats, elder, strict=True)))
+        met += await asyncio.gather(*(self._acquaint(seat, [*ours, *outside]) for seat in self._seats))
         if any(met):
             self.generation += 1  # the new ones do not hold what we announced
+        await asyncio.gather(*(self._look_around(node) for node in self._running()))
         known: set[str] = set().union(*(node.neighbours() for node in self._running()))
         return known - set(self.hosted)
 
@@ -160,11 +165,12 @@ class HostedPeers:
         if (node := seat.running) is None:
             return False
         known = {*node.neighbours(), node.identity.peer_id}
-        strangers = [address for address in addresses if address.rpartition("/")[2] not in known]
-        met = await asyncio.gather(*(self._meet(seat, node, address) for address in strangers))
+        strangers = [address for address in addresses if _peer_of(address) not in known]
+        return any(await asyncio.gather(*(self._meet(seat, node, address) for address in strangers)))
+
+    async def _look_around(self, node: Node) -> None:
         with contextlib.suppress(NetworkError):
             await node.look_around()
-        return any(met)
 
     async def _meet(self, seat: _Seat, node: Node, address: str) -> bool:
         """Try an address if it is due; True if that worked."""
@@ -220,6 +226,10 @@ class HostedPeers:
                     if peer not in self.hosted and peer in node.neighbours():
                         found.update(dict.fromkeys(addresses))
         return list(found)
+
+
+def _peer_of(address: str) -> str:
+    return address.rpartition("/")[2]
 
 
 def _multiaddress(host: str, port: int) -> str:

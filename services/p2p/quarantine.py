@@ -29,9 +29,9 @@ class Quarantine:
         # A hair below the budget: failures a few seconds apart have hardly faded.
         return self._weight(peer, now) > self._budget - 0.5
 
-    def count(self, now: float) -> int:
+    def held(self, now: float) -> frozenset[str]:
         """Peers left alone now."""
-        return sum(self.holds(peer, now) for peer in self._failures)
+        return frozenset(peer for peer in self._failures if self.holds(peer, now))
 
     def _weight(self, peer: str, now: float) -> float:
         failures, at = self._failures.get(peer, (0.0, now))

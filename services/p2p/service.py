@@ -11,7 +11,8 @@
     trainers that find no free peer --------------> Seats -------> one more peer, the household and the chain told
 
 The four loops run side by side and wait for nobody but the queue and the network, each within a limit. `Gate` stands
-between the network and whatever strangers store here; `Tally` counts what the loops and the gate did in the round.
+between the network and whatever strangers store here; `Tally` counts what the loops and the gate did in the round,
+`Notes` tell people what is known of each peer.
 """
 
 from __future__ import annotations

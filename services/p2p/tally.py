@@ -27,14 +27,15 @@ class Tally:
         self.accepted += 1
         metrics.ACCEPTED.inc()
 
-    def reject(self, reason: Reason, what: str) -> None:
-        """`what` was dropped. The same thing comes back with every look at the DHT, and counts once."""
+    def reject(self, reason: Reason, what: str) -> bool:
+        """`what` was dropped. The same thing comes back with every look at the DHT, and counts once: True."""
         mark = hash((reason, what))
         if mark in self._known or len(self._known) >= MAX_KNOWN:
-            return
+            return False
         self._known.add(mark)
         self.rejected[reason.value] += 1
         metrics.REJECTED.labels(reason.value).inc()
+        return True
 
     def send(self, size: int) -> None:
         """A body of ours was served."""

@@ -8,6 +8,7 @@ ROLLOUTS_PEER --> exchange | collect: waits for peers, scores what they sent
                            | learner.update
                            |              --> SUBMISSIONS (vote), EVENTS
                            judge.examine  --> judge (HTTP), EVENTS
+ASKS ------------> answers, whenever there is a moment --> ANSWERS
 """
 
 from __future__ import annotations

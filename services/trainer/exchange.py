@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
 
@@ -71,11 +72,18 @@ def is_enough(want: Want, *, informative: int, heard: set[str], expected: set[st
 
 
 async def collect(
-    context: Context, feed: PeerFeed, game: Game, round_: Round, want: Want, random: Random
+    context: Context,
+    feed: PeerFeed,
+    game: Game,
+    round_: Round,
+    want: Want,
+    random: Random,
+    meanwhile: Callable[[], Awaitable[None]] | None = None,
 ) -> list[Scored]:
     """Peers' groups, scored here: until there are enough, or the deadline, or the next round.
 
-    Of more than `want.peers` peers a random choice is scored.
+    Of more than `want.peers` peers a random choice is scored. `meanwhile` is done between two looks, while more is
+    waited for.
     """
     started, scored = time.monotonic(), dict[str, list[Scored]]()
     while True:
@@ -93,6 +101,8 @@ async def collect(
             EXTERNAL_GROUPS.labels("informative").inc(informative)
             EXTERNAL_GROUPS.labels("flat").inc(len(found) - informative)
             return found
+        if meanwhile is not None:
+            await meanwhile()
 
 
 async def _is_over(context: Context, round_: Round) -> bool:

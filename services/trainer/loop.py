@@ -9,11 +9,14 @@ from random import Random
 from statistics import fmean
 
 from services.trainer import metrics, report
+from services.trainer.activity import ALONE, Diary
+from services.trainer.answers import Answers
 from services.trainer.checkpoint import Checkpoints
 from services.trainer.exchange import PeerFeed, Want, collect
 from services.trainer.game import AnswerGame, Game
 from services.trainer.learner import Learner, Update
 from services.trainer.mixing import mix, points, winners
+from services.trainer.outbox import Outbox
 from services.trainer.policy import Policy
 from services.trainer.rollout import Scored
 from services.trainer.settings import TrainerSettings
@@ -21,7 +24,7 @@ from services.trainer.stopwatch import Stopwatch
 from services.trainer.tasks import Tasks
 from shared.messages import Reward, Rollouts, Round, Trained, Winners
 from shared.runtime import Context
-from shared.streams import EVENTS, ROLLOUTS_LOCAL, ROUNDS, SUBMISSIONS
+from shared.streams import EVENTS, ROLLOUTS_LOCAL, ROUNDS
 from shared.tasks import seed_of
 
 log = logging.getLogger(__name__)
@@ -43,54 +46,73 @@ class Trainer:
         self.game: Game = AnswerGame(
             self.policy, tasks, settings.game, peer=peer, questions=settings.questions, seed=settings.seed
         )
-        self.feed = PeerFeed(context.queue, peer)
+        self.feed, self.outbox, self.diary = PeerFeed(context.queue, peer), Outbox(context), Diary(context, peer)
+        self.answers = Answers(context, self.policy, settings.game, self.diary, peer)
         self.checkpoints = Checkpoints(settings.state_dir, peer, settings.policy.model)
         self.progress = self.checkpoints.load(self.policy, self.learner)
+        self.answers.round = self.progress.round
         self._life = ""  # of the queue, when `unsent` was last queued again
 
     async def play(self, round_: Round) -> None:
         """Sample, share, learn from one's own and from others, save, vote."""
-        queue, watch, step = self.context.queue, Stopwatch(), self.progress.step
+        queue, watch, step, number = self.context.queue, Stopwatch(), self.progress.step, round_.number
 
-        if round_.swarm != self.progress.swarm:
-            self.progress = self.progress.model_copy(update={"swarm": round_.swarm, "unsent": ()})
+        self._begin(round_)
+        await self.diary("sampling", number)
         with watch("generate"):
             local = await asyncio.to_thread(self.game.sample, step)
         await queue.publish(ROLLOUTS_LOCAL, self._rollouts(round_, local))
         await self._submit(self._reward(round_, local))
 
+        await self.diary("exchanging", number)
         with watch("exchange"):
             external = await self._collect(round_)
+        await self.diary("learning", number)
         with watch("update"):
             batch = self._mix(local, external)
             update = await asyncio.to_thread(self._learn, batch)
 
-        vote = Winners(peer_id=self.peer, round=round_.number, winners=winners([*local, *external]))
+        await self.diary("saving", number)
+        vote = Winners(peer_id=self.peer, round=number, winners=winners([*local, *external]))
         event = report.trained(self.peer, round_, local, external, batch, update, watch, self.progress.sha256)
+        shown = report.samples(self.peer, round_, local, external, self._random("shown"))
         after = self.progress.with_sent(vote).with_sent(event)
-        self.progress = after.model_copy(update={"step": step + 1, "round": round_.number})
+        self.progress = after.model_copy(update={"step": step + 1, "round": number})
         with watch("checkpoint"):
             saved = await asyncio.to_thread(self._save, event.key)
-        await queue.publish(SUBMISSIONS, vote)
+        await self.outbox.send(vote)
         weights = self.progress.sha256 if saved else ""
         event = event.model_copy(update={"weights": weights, "seconds": watch.seconds})
-        report.tell(event)
+        self._tell(event)
         await queue.publish(EVENTS, event)
-        await queue.publish(EVENTS, report.sample_of(self.peer, round_, local))
+        for sampled in shown:
+            await queue.publish(EVENTS, sampled)
+        await self.diary("waiting", number)
 
     async def play_alone(self) -> None:
         """No round is open anywhere: learn from one's own rollouts, and send nothing."""
+        self.answers.begin_round()
+        await self.diary("sampling", ALONE)
         local = await asyncio.to_thread(self.game.sample, self.progress.step)
+        await self.diary("learning", ALONE)
         await asyncio.to_thread(self._learn, self._mix(local, []))
         self.progress = self.progress.model_copy(update={"step": self.progress.step + 1})
+        self.context.health.facts["step"] = self.progress.step
+        await self.diary("saving", ALONE)
         await asyncio.to_thread(self._save)
         log.info("alone: step %d, mean reward %.3f", self.progress.step, _mean(local))
+
+    async def rest(self) -> None:
+        """There is nothing to train on: say so, and answer whoever asks."""
+        await self.diary("waiting", self.progress.round)
+        await self.answers.one()
 
     async def resend(self) -> None:
         """Queue (again) what a crash kept from the queue, or the queue forgot, once in each of the queue's lives.
 
         Only where the open round tells that this is still the swarm it was meant for.
         """
+        await self.outbox.flush()
         life, last = await self.context.store.life(), await self.context.queue.last(ROUNDS)
         if life == self._life or last is None:
             return
@@ -99,17 +121,29 @@ class Trainer:
             if isinstance(message, Trained):
                 await self.context.queue.publish(EVENTS, message)
             else:
-                await self.context.queue.publish(SUBMISSIONS, message)
+                await self.outbox.send(message)
+
+    def _begin(self, round_: Round) -> None:
+        self.answers.begin_round()
+        if round_.swarm != self.progress.swarm:
+            self.progress = self.progress.model_copy(update={"swarm": round_.swarm, "unsent": ()})
+            self.outbox.forget()
+
+    def _tell(self, event: Trained) -> None:
+        report.tell(event)
+        self.answers.round = event.round
+        speed = round(event.completion_tokens / max(event.seconds["generate"], 1e-3), 1)
+        self.context.health.facts.update(round=event.round, step=self.progress.step, tokens_per_s=speed)
 
     async def _submit(self, reward: Reward) -> None:
         """Remembered first: a queue that dies right behind it may forget what it acknowledged."""
         self.progress = self.progress.with_sent(reward)
-        await self.context.queue.publish(SUBMISSIONS, reward)
+        await self.outbox.send(reward)
 
     async def _collect(self, round_: Round) -> list[Scored]:
         settings, random = self.settings, self._random("peers")
         want = Want(settings.learner.external_groups, settings.max_external_peers, settings.exchange_patience_s)
-        external = await collect(self.context, self.feed, self.game, round_, want, random)
+        external = await collect(self.context, self.feed, self.game, round_, want, random, self.answers.once)
         if external:
             self.context.health.heal("peers")
         else:

@@ -20,3 +20,8 @@ PHASE = Histogram(
 )
 CHECKPOINT_FAILURES = Counter("swarm_trainer_checkpoint_failures_total", "Checkpoints that could not be written")
 JUDGE_SCORE = Gauge("swarm_trainer_judge_score_ratio", "The judge's last score, 0 to 1")
+HELD_BACK = Counter("swarm_trainer_submissions_held_back_total", "Submissions that found the outbox full")
+LOST = Counter("swarm_trainer_submissions_lost_total", "Submissions that never found room in the outbox")
+ASKED = Counter("swarm_trainer_questions_total", "Questions that somebody typed", ["outcome"])
+for outcome in ("answered", "failed", "too_old"):  # what has not happened yet is 0, not unknown
+    ASKED.labels(outcome)

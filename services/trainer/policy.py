@@ -47,6 +47,11 @@ class Policy:
             (i for i in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id) if i is not None), self.end_ids[0]
         )
 
+    @property
+    def device_name(self) -> str:
+        """`cpu`, or what the GPU is called."""
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
+
     def autocast(self) -> torch.autocast:
         """The context every forward pass runs in."""
         on = self.device.type == "cuda" and torch.cuda.is_bf16_supported()

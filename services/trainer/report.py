@@ -5,16 +5,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from random import Random
 from statistics import fmean
 
 from services.trainer import metrics
 from services.trainer.learner import Update
 from services.trainer.rollout import Scored
 from services.trainer.stopwatch import Stopwatch
-from shared.messages import Round, Sampled, Trained
+from shared.messages import MAX_HEARD, Attempt, Heard, Round, Sampled, Trained
 from shared.names import name_of
 
 log = logging.getLogger(__name__)
+
+SHOWN = 4  # completions of a group
+SHOWN_TEXT = 3_000  # characters of each text: a peer may send far more than anybody reads, and all of it is kept
+DECIMALS = 4  # of a reward
 
 
 def trained(
@@ -42,6 +47,9 @@ def trained(
         completion_tokens=sum(len(row) for group in local for row in group.tokens or ()),
         seconds=watch.seconds,
         seen_peers=len({group.author for group in external}),
+        datasets=tuple(group.question.dataset for group in local),
+        rewards=tuple(tuple(round(reward, DECIMALS) for reward in group.rewards) for group in local),
+        heard=heard(external),
         parent=parent,
     )
 
@@ -56,20 +64,54 @@ def tell(event: Trained) -> None:
     )  # fmt: skip
 
 
-def sample_of(peer: str, round_: Round, local: Sequence[Scored]) -> Sampled:
-    """The round's first rollout, good or bad: a choice by reward would flatter or blacken the model."""
-    group = local[0]
-    reward, completion = group.rewards[0], group.completions[0]
+def heard(external: Sequence[Scored]) -> dict[str, Heard]:
+    """What each peer's rollouts were worth here; of very many peers, those from whom most could be learnt."""
+    found = {author: _heard(groups) for author, groups in _by_author(external).items()}
+    best = sorted(found, key=lambda author: (-found[author].informative, -found[author].groups, author))
+    return {author: found[author] for author in best[:MAX_HEARD]}
+
+
+def samples(
+    peer: str, round_: Round, local: Sequence[Scored], external: Sequence[Scored], random: Random
+) -> list[Sampled]:
+    """The round's first own group, and one of a peer. No choice by reward: it would flatter or blacken the model."""
+    shown, others = [local[0]], _by_author(external)
+    if others:
+        shown.append(random.choice(others[random.choice(sorted(others))]))
+    return [_sampled(peer, round_, group) for group in shown]
+
+
+def _sampled(peer: str, round_: Round, group: Scored) -> Sampled:
+    attempts = zip(group.completions[:SHOWN], group.rewards, strict=False)
     return Sampled(
         at=time.time(),
         peer_id=peer,
+        author=group.author,
         round=round_.number,
         dataset=group.question.dataset,
-        question=group.question.text,
-        answer=group.question.answer,
-        completion=completion.text,
-        reward=reward,
+        question=_cut(group.question.text),
+        answer=None if group.question.answer is None else _cut(group.question.answer),
+        attempts=tuple(Attempt(text=_cut(one.text), reward=round(reward, DECIMALS)) for one, reward in attempts),
     )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN_TEXT else text[: SHOWN_TEXT - 1] + "…"
+
+
+def _heard(groups: Sequence[Scored]) -> Heard:
+    return Heard(
+        groups=len(groups),
+        informative=sum(group.informative for group in groups),
+        mean_reward=round(fmean(group.mean_reward for group in groups), DECIMALS),
+    )
+
+
+def _by_author(groups: Sequence[Scored]) -> dict[str, list[Scored]]:
+    found: dict[str, list[Scored]] = {}
+    for group in groups:
+        found.setdefault(group.author, []).append(group)
+    return found
 
 
 def _measure(event: Trained) -> None:

@@ -6,7 +6,7 @@ ended leaves the batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import torch
@@ -66,6 +66,33 @@ def _decode(
         )
         cache, logits = step.past_key_values, step.logits[:, -1]
     return tokens
+
+
+@torch.inference_mode()
+def stream(
+    policy: Policy, prompt: Sequence[int], game: GameSettings, generator: torch.Generator | None
+) -> Generator[int, None, None]:
+    """One completion, token by token as it comes, end token included; see `sample`. To be used up in one thread."""
+    policy.model.eval()
+    ids, mask = left_pad([prompt], policy.pad_id, policy.device)
+    places, cache = positions(mask), None
+    with policy.autocast():
+        for _ in range(game.max_new_tokens):
+            out = policy.model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=places,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            chosen = draw(out.logits[:, -1].float(), game, generator)
+            yield (token := int(chosen.item()))
+            if token in policy.end_ids:
+                return
+            ids, cache = chosen[:, None], out.past_key_values
+            mask = torch.cat([mask, mask.new_ones(1, 1)], 1)
+            places = mask.sum(1, keepdim=True) - 1
 
 
 def draw(logits: Tensor, game: GameSettings, generator: torch.Generator | None) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 
 from services.trainer.checkpoint import Progress
@@ -47,17 +47,19 @@ async def run(settings: TrainerSettings, context: Context) -> None:
 async def _train(settings: TrainerSettings, context: Context, trainer: Trainer) -> None:
     examiner, name = Examiner(settings, context, trainer.peer, trainer.policy), name_of(trainer.peer)
     log.info("%s trains %s (%d parameters)", name, trainer.policy.name, trainer.policy.size)
-    context.health.facts.update(peer=trainer.peer, name=name, model=trainer.policy.name)
+    context.health.facts.update(peer=trainer.peer, name=name, model=trainer.policy.name, step=trainer.progress.step)
+    context.health.facts.update(parameters=trainer.policy.size, device=trainer.policy.device_name)
     context.health.beat()
     await trainer.resend()
-    async for round_ in rounds(context, trainer.progress, settings.solo_after_s, stays=settings.stays):
+    following = rounds(context, trainer.progress, settings.solo_after_s, stays=settings.stays, idle=trainer.rest)
+    async for round_ in following:
         context.health.beat()
         if round_ is None:
             await trainer.play_alone()
-            continue
-        await trainer.play(round_)
-        context.health.facts["round"] = round_.number
-        await examiner.examine(round_)
+        else:
+            await trainer.play(round_)
+            await examiner.examine(round_)
+        await trainer.answers.once()
     await examiner.close()
 
 
@@ -68,17 +70,26 @@ async def keep_sent(context: Context, trainer: Trainer) -> None:
 
 
 async def rounds(
-    context: Context, done: Progress, solo_after_s: float, *, stays: bool = False
+    context: Context,
+    done: Progress,
+    solo_after_s: float,
+    *,
+    stays: bool = False,
+    idle: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Round | None]:
     """Each newest open round that is later than the last one done, up to and with the final one; who stays waits on.
 
     A swarm whose chain was begun anew counts from 0 again: its rounds are later than all of the swarm before.
-    None after `solo_after_s` seconds without a new round, again and again until one opens.
+    None after `solo_after_s` seconds without a new round, again and again until one opens; not while the swarm is
+    paused. `idle` is done while there is nothing to do, between two looks.
     """
     waiting_since, cursor = time.monotonic(), "0"
     while not context.stop.is_set():
         last = await context.queue.last(ROUNDS)
         through = last is not None and last.message.final
+        if last is not None and last.message.paused and time.time() < last.message.deadline + solo_after_s:
+            waiting_since = time.monotonic()  # somebody still says so: a paused round gets ever new deadlines
+            context.health.heal("rounds")
         if last is not None and _is_new(last.message, done):
             context.health.heal("rounds")
             yield last.message
@@ -94,6 +105,8 @@ async def rounds(
             cursor = last.id if last else cursor
             await context.queue.read(ROUNDS, cursor, limit=1, wait_s=0.5)
             context.health.beat()
+            if idle is not None:
+                await idle()
 
 
 def _is_new(round_: Round, done: Progress) -> bool:

@@ -11,7 +11,7 @@ from services.coordinator.memory_chain import Ledger, MemoryChain
 from services.coordinator.web3_chain import Web3Chain
 from services.local.anvil import AnvilMissing
 from shared.messages import Registration, Reward, Winners
-from tests.coordinator_kit import ARTIFACTS, PEERS, Node
+from tests.coordinator_kit import ARTIFACTS, PEERS, KeySigner, Node
 
 A, B, C = PEERS[:3]
 NOWHERE = "0x" + "12" * 20
@@ -41,7 +41,7 @@ class Anvil:
         self.node = node
 
     def chain(self) -> Web3Chain:
-        return Web3Chain(self.node.url, "0x" + secrets.token_hex(32), ARTIFACTS, receipt_timeout_s=5)
+        return Web3Chain(self.node.url, KeySigner(), ARTIFACTS, receipt_timeout_s=5)
 
     def save(self) -> None:
         self.saved = self.node.ask("evm_snapshot")
@@ -50,7 +50,7 @@ class Anvil:
         assert self.node.ask("evm_revert", self.saved)
 
     def unreachable(self) -> Web3Chain:
-        return Web3Chain("http://127.0.0.1:1", "0x" + secrets.token_hex(32), ARTIFACTS)
+        return Web3Chain("http://127.0.0.1:1", KeySigner(), ARTIFACTS)
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +187,57 @@ async def test_voters_of_a_round_are_seen_whoever_sent_them(chain, world):
     assert await chain.voters(0) == {A, B}
     assert await chain.voters(1) == frozenset()
     assert await chain.rewarded(0, 0) == {A}
+
+
+async def test_the_history_holds_everybodys_submissions_in_order_and_goes_on_where_it_was(chain, world):
+    guest = world.chain()
+    guest.use(chain.contract)
+    first = [Registration(peer_id=A), Reward(peer_id=A, round=0, stage=0, points=-438)]
+    for one in first:
+        await landed(chain, one)
+    vote = Winners(peer_id=B, round=0, winners=(A, B))
+    await landed(guest, Registration(peer_id=B))
+    (where,) = await landed(guest, vote)
+    chapter = await chain.history(None, 10_000)
+    assert [one.submission for one in chapter.recorded] == [*first, Registration(peer_id=B), vote]
+    accounts = [one.account for one in chapter.recorded]
+    assert accounts == [account.lower() for account in (chain.account, chain.account, guest.account, guest.account)]
+    assert (chapter.recorded[-1].transaction, chapter.recorded[-1].block) == (where.transaction, where.block)
+    assert (chapter.complete, chapter.skipped, chapter.place.block) == (True, 0, (await chain.head()).block)
+    again = await chain.history(chapter.place, 10_000)
+    assert (again.recorded, again.complete, again.place) == ((), True, chapter.place)
+    await landed(chain, Winners(peer_id=A, round=0, winners=(A,)))
+    assert [one.key for one in (await chain.history(chapter.place, 10_000)).recorded] == [f"winners:0:{A}"]
+
+
+async def test_the_history_comes_in_parts_of_bounded_length(chain):
+    await landed(chain, Registration(peer_id=A))
+    await to_round(chain, 3)
+    await landed(chain, Reward(peer_id=A, round=0, stage=0, points=1))
+    place, found, parts = None, [], 0
+    while True:
+        chapter = await chain.history(place, 2)
+        before, place, parts = place, chapter.place, parts + 1
+        assert before is None or place.block <= before.block + 2
+        found += [one.key for one in chapter.recorded]
+        if chapter.complete:
+            break
+    assert found == [f"registration:{A}", f"reward:0:0:{A}"]
+    assert parts >= 3
+
+
+async def test_a_history_says_when_its_place_is_not_on_the_chain_any_more(chain, world):
+    await landed(chain, Registration(peer_id=A))
+    before = (await chain.history(None, 10_000)).place
+    world.save()
+    await landed(chain, Reward(peer_id=A, round=0, stage=0, points=1))
+    lost = (await chain.history(before, 10_000)).place
+    world.go_back()
+    assert await chain.history(lost, 10_000) is None
+    await chain.head()
+    await landed(chain, Winners(peer_id=A, round=0, winners=(A,)))
+    assert await chain.history(lost, 10_000) is None
+    assert [one.key for one in (await chain.history(before, 10_000)).recorded] == [f"winners:0:{A}"]
 
 
 async def test_advances_and_batches_at_once_do_not_disturb_each_other(chain):

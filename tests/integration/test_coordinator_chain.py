@@ -3,20 +3,18 @@
 import asyncio
 import logging
 
-from services.coordinator.account import load_key
 from services.coordinator.books import Books
 from services.coordinator.web3_chain import Web3Chain
 from shared.household import swarm_state
 from shared.messages import Registration, Reward, Winners
 from shared.streams import ROUNDS, SUBMISSIONS
-from tests.coordinator_kit import ARTIFACTS, PEERS, Household, Node, eventually, settings_of
+from tests.coordinator_kit import ARTIFACTS, PEERS, Household, Node, eventually, settings_of, signer_of
 
 A, B, C = PEERS[:3]
 
 
 def chain_of(node: Node, household: Household) -> Web3Chain:
-    key = load_key(household.settings.home / "account.key")
-    return Web3Chain(node.url, key, ARTIFACTS, receipt_timeout_s=5)
+    return Web3Chain(node.url, signer_of(household.settings.state_dir), ARTIFACTS, receipt_timeout_s=5)
 
 
 async def reward(household: Household, number: int, *peers: str) -> None:

@@ -2,32 +2,39 @@
 
 import asyncio
 import os
-import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from services.coordinator.account import load_key
 from services.coordinator.web3_chain import Web3Chain
 from shared.household import service_states, swarm_state
 from shared.messages import Registration, Reward
 from shared.queue.redis import RedisQueue, RedisStore, connect
 from shared.streams import LEDGER, ROUNDS, SUBMISSIONS
-from tests.coordinator_kit import ARTIFACTS, PEERS, ROOT, Node, eventually
+from tests.coordinator_kit import ARTIFACTS, PEERS, ROOT, Identity, Node, eventually
 
 A, B, C = PEERS[:3]
 
 
 @pytest.fixture
-def launch(tmp_path, node, redis_server) -> Iterator[Callable[..., subprocess.Popen]]:
+def identity(tmp_path, redis_server) -> Iterator[Identity]:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    identity = Identity(folder, redis_server.url)
+    yield identity
+    identity.kill()
+
+
+@pytest.fixture
+def launch(tmp_path, node, redis_server, identity) -> Iterator[Callable[..., subprocess.Popen]]:
     """Start a coordinator process; each is killed in the end."""
     started: list[subprocess.Popen] = []
 
     def launch(**variables: str) -> subprocess.Popen:
         given = {"REDIS_URL": redis_server.url, "STATE_DIR": str(tmp_path / "state"), "CHAIN_URL": node.url}
-        environment = {**os.environ, **given, "HTTP_PORT": "0", "ROUND_MIN_S": "0.1", **variables}
+        environment = {**os.environ, **given, "HTTP_PORT": "0", "ROUND_MIN_S": "0.1", **identity.told, **variables}
         log = (tmp_path / "coordinator.log").open("ab")
         command = [sys.executable, "-m", "services.coordinator"]
         started.append(subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log))
@@ -63,9 +70,9 @@ async def ended(process: subprocess.Popen) -> int:
 
 
 async def test_a_coordinator_killed_in_the_middle_of_batches_loses_and_doubles_nothing(
-    tmp_path, node, launch, queue, store
+    node, identity, launch, queue, store
 ):
-    chain = Web3Chain(node.url, load_key(tmp_path / "state" / "coordinator" / "account.key"), ARTIFACTS)
+    chain = Web3Chain(node.url, await identity.signer(), ARTIFACTS)
     contract = await chain.deploy()
     for _ in range(66):
         await chain.advance()
@@ -111,7 +118,7 @@ async def counted(store) -> bool:
     return state is not None and state.rewards_settled == 396
 
 
-async def test_it_founds_a_swarm_serves_it_and_ends_when_told(tmp_path, node, launch, queue, store):
+async def test_it_founds_a_swarm_serves_it_and_ends_when_told(tmp_path, identity, launch, queue, store):
     process = launch()
     opened = await eventually(lambda: queue.last(ROUNDS), 15)
     assert opened.message.number == 0
@@ -120,11 +127,10 @@ async def test_it_founds_a_swarm_serves_it_and_ends_when_told(tmp_path, node, la
     assert service.facts["contract"] == state.contract
     process.terminate()
     assert await ended(process) == 0
-    key = tmp_path / "state" / "coordinator" / "account.key"
-    assert stat.S_IMODE(key.stat().st_mode) == 0o600
     log = (tmp_path / "coordinator.log").read_text()
     assert f"SWARM_CONTRACT={state.contract}" in log
-    assert key.read_text().strip()[2:] not in log
+    assert identity.token.read_text() not in log
+    assert [path.name for path in (tmp_path / "state" / "coordinator").iterdir()] == ["deployment.json"]
     # The next start goes on with the same contract.
     launch()
     await eventually(lambda: fresh(store, service.pid), 15)
@@ -146,3 +152,20 @@ async def test_an_address_without_code_ends_it_with_one_clear_line(tmp_path, lau
     (line,) = [line for line in (tmp_path / "coordinator.log").read_text().splitlines() if "ERROR" in line]
     assert "there is no contract at 0x1212" in line
     assert "SWARM_CONTRACT" in line
+
+
+async def test_while_identity_is_away_rewards_wait_and_land_once_when_it_is_back(identity, node, launch, queue, store):
+    launch()
+    await eventually(lambda: queue.last(ROUNDS), 30)
+    identity.kill()
+    for submission in (Registration(peer_id=A), Reward(peer_id=A, round=0, stage=0, points=5)):
+        await queue.publish(SUBMISSIONS, submission)
+    await eventually(lambda: degraded(store), 15)
+    assert await queue.read(LEDGER) == []
+    identity.start()
+    await eventually(lambda: drained(queue), 30)
+    assert [entry.message.outcome for entry in await queue.read(LEDGER)] == ["landed", "landed"]
+
+
+async def degraded(store) -> bool:
+    return any("submissions" in one.degraded for one in await service_states(store) if one.service == "coordinator")

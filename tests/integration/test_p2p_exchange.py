@@ -21,6 +21,7 @@ from shared.household import (
     LEASE,
     ServiceState,
     hosted_peers,
+    peer_notes,
     put_bootnodes,
     put_service_state,
     wish_for_peer,
@@ -422,3 +423,22 @@ async def test_a_store_that_lost_everything_is_told_again_who_is_hosted(tmp_path
 async def report(store: MemoryStore, trainer: str, at: float) -> None:
     state = {"service": "trainer", "instance": trainer, "pid": 1, "port": 1, "at": at, "status": "ok"}
     await put_service_state(store, ServiceState(**state, progress_age_s=0, degraded={}, facts={}))
+
+
+async def test_the_household_is_told_what_each_peer_sent_and_who_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("services.p2p.notes.SELDOM_S", 0.0)
+    async with Household(World(), tmp_path, "a0", quarantine={"budget": 1, "half_life_s": 600}) as ours:
+        good, bad = body_of(rollouts_of(identity("ann").peer_id)), body_of(rollouts_of(identity("eve").peer_id))
+        ann, eve = ours.stranger("ann", good), ours.stranger("eve", b"another body")
+        await ours.open_round()
+        ours.write("ann", good)
+        ours.write("eve", bad)
+        ours.network.write(announcement_of(identity("bob"), good).key, identity("bob").peer_id, b"rubbish", 2e9)
+        await until(lambda: ours.arrived() == [ann.hosted[0]])
+        while len(found := await peer_notes(ours.store)) < 1 or not any(one.quarantined for one in found):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        notes = {note.peer_id: note for note in found}
+        assert set(notes) == {*ann.hosted, *eve.hosted}  # of bob only somebody else's rubbish is known
+        assert (notes[ann.hosted[0]].accepted, notes[ann.hosted[0]].rejected) == (1, {})
+        assert notes[eve.hosted[0]].reason in ("wrong_hash", "quarantined")
+        assert notes[eve.hosted[0]].rejected["wrong_hash"] == 1

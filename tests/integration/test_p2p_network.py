@@ -196,3 +196,17 @@ async def test_bad_records_in_a_holders_answer_cost_only_themselves(tmp_path):
         await announce(ours, "a0")
         assert set(await ours.announcements(1, 0)) >= {identity("a0").peer_id}
     await ours.stop()
+
+
+async def test_siblings_know_each_other_at_once_whenever_they_are_started(tmp_path):
+    """Two p2pds that dial each other in the same moment both fail; one start in fifteen was like that."""
+    members = [identity("a0"), identity("a1")]
+    for attempt in range(15):
+        network = HostedPeers(settings_of(tmp_path / str(attempt), peers=2), members, Gate(SWARM, time.time))
+        network.serve(lambda digest, remote: b"body")
+        try:
+            await network.start()
+            bodies = await asyncio.gather(*(network.fetch(peer, "ab" * 32) for peer in network.hosted))
+        finally:
+            await network.stop()
+        assert bodies == [b"body", b"body"]

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from services.coordinator.account import load_key
 from services.coordinator.service import coordinate
 from services.coordinator.web3_chain import Web3Chain
 from services.p2p import service as p2p
@@ -27,7 +26,7 @@ from shared.runtime import Context
 from shared.settings import load
 from shared.streams import LEDGER, ROUNDS
 from tests.conftest import RedisServer
-from tests.coordinator_kit import ARTIFACTS, Node, eventually
+from tests.coordinator_kit import ARTIFACTS, Node, eventually, signer_of
 from tests.coordinator_kit import settings_of as coordinator_settings
 from tests.p2p_kit import identity
 from tests.p2p_kit import settings_of as p2p_settings
@@ -59,7 +58,7 @@ class Stack:
         self.chain = self._chain()
 
     def _chain(self) -> Web3Chain:
-        return Web3Chain(self.node.url, load_key(self.settings.home / "account.key"), ARTIFACTS, receipt_timeout_s=5)
+        return Web3Chain(self.node.url, signer_of(self.folder), ARTIFACTS, receipt_timeout_s=5)
 
     @asynccontextmanager
     async def running(self):

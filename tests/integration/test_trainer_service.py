@@ -7,6 +7,7 @@ import resource
 import subprocess
 import time
 from contextlib import ExitStack
+from statistics import fmean
 
 import pytest
 
@@ -19,7 +20,7 @@ from services.trainer.settings import TrainerSettings
 from shared.errors import SwarmError
 from shared.health import Health
 from shared.household import LEASE, put_hosted_peers, wishes
-from shared.messages import Rollouts, Round, Trained
+from shared.messages import Heard, Rollouts, Round, Trained
 from shared.queue.memory import MemoryQueue, MemoryStore
 from shared.runtime import Context
 from shared.settings import load
@@ -162,13 +163,21 @@ async def test_a_round_leaves_rollouts_a_reward_a_vote_a_checkpoint_and_events(t
     await trainer.play(opened(4))
     (rollouts,) = await all_of(context.queue, ROLLOUTS_LOCAL)
     reward, vote = await all_of(context.queue, SUBMISSIONS)
-    trained, sampled = await all_of(context.queue, EVENTS)
+    trained, own, bobs = await all_of(context.queue, EVENTS)
     assert (rollouts.peer_id, rollouts.round, len(rollouts.groups)) == (ALICE, 4, trainer.settings.questions)
     assert reward.points == round(1000 * trained.mean_reward)
     assert set(vote.winners) <= {ALICE, BOB}
     assert (trained.external_groups, trained.seen_peers) == (1, 1)
     assert set(trained.seconds) == {"generate", "exchange", "update", "checkpoint"}
-    assert sampled.question in {group.question.text for group in rollouts.groups}
+    assert (own.author, bobs.author) == (ALICE, BOB)
+    assert own.question == rollouts.groups[0].question.text
+    assert [attempt.text for attempt in own.attempts] == [one.text for one in rollouts.groups[0].completions[:4]]
+    assert [attempt.reward for attempt in bobs.attempts] == [1.0, 0.0]
+    assert trained.heard == {BOB: Heard(groups=1, informative=1, mean_reward=0.5)}
+    assert trained.datasets == tuple(group.question.dataset for group in rollouts.groups)
+    assert fmean(map(fmean, trained.rewards)) == pytest.approx(trained.mean_reward, abs=1e-4)
+    told = context.health.facts
+    assert (told["step"], told["round"], told["tokens_per_s"] > 0) == (1, 4, True)
     assert (trainer.progress.step, trainer.progress.round) == (1, 4)
     assert trainer.progress.unsent[:2] == (reward, vote)
 

@@ -5,6 +5,7 @@ import pytest
 from services.coordinator.chain import ChainDown, ChainError
 from services.coordinator.rpc import Rpc
 from services.coordinator.sender import Sender, Transaction
+from services.coordinator.signer import Signed, SignerError
 
 CALL = Transaction("0x" + "11" * 20, "0x", 100)
 
@@ -33,9 +34,17 @@ class Node:
         return {"result": {"eth_gasPrice": "0x64", "eth_getTransactionCount": "0x7", "eth_chainId": "0x1"}[method]}
 
 
-def sign(fields):
-    raw = f"{fields['nonce']} at {fields['gasPrice']}"
-    return raw, raw
+class Signing:
+    """Shows in the raw transaction what was to be signed."""
+
+    address = "0xME"
+    locked = False
+
+    async def sign(self, transactions):
+        if self.locked:
+            raise SignerError("the key is locked", "log in")
+        told = [f"{fields['nonce']} at {fields['gasPrice']}" for fields in transactions]
+        return [Signed(raw, raw) for raw in told]
 
 
 @pytest.fixture
@@ -45,7 +54,7 @@ def node() -> Node:
 
 @pytest.fixture
 def sender(node) -> Sender:
-    return Sender(Rpc(node, "http://key:secret@node:8545/secret", 50), "0xME", sign, timeout_s=0.05)
+    return Sender(Rpc(node, "http://key:secret@node:8545/secret", 50), Signing(), timeout_s=0.05)
 
 
 async def test_nonces_are_counted_here_and_the_first_is_sent_last(node, sender):
@@ -91,3 +100,13 @@ async def test_a_node_that_talks_nonsense_is_down_and_its_addresss_secrets_are_n
         await sender.send([CALL])
     assert "node:8545" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+async def test_a_locked_key_sends_nothing_and_raises_no_price(node, sender, monkeypatch):
+    monkeypatch.setattr(Signing, "locked", True)
+    for _ in range(3):
+        with pytest.raises(SignerError, match="locked"):
+            await sender.send([CALL])
+    assert node.sent == []
+    monkeypatch.setattr(Signing, "locked", False)
+    assert [one["hash"] for one in await sender.send([CALL])] == ["7 at 100"]

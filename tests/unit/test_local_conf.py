@@ -11,7 +11,7 @@ from services.local.programs import Program, environment, place, programs, train
 from services.local.settings import local_settings
 from shared.errors import SwarmError
 
-PORTS = {"redis": 6380, "chain": 8546, "identity": 3001, "judge": 8001, "p2p": 38331}
+PORTS = {"redis": 6380, "chain": 8546, "identity": 3001, "signer": 3002, "judge": 8001, "p2p": 38331}
 
 
 def plan_of(**changes):

@@ -63,7 +63,7 @@ def test_no_free_port_at_all_is_an_error():
 
 def test_only_what_runs_here_wants_a_port():
     names = {want.name for want in wants(["judge"], 3, own_redis=False, own_chain=False)}
-    assert names == {"identity", "judge", "p2p", "health:judge"}
+    assert names == {"identity", "signer", "judge", "p2p", "health:judge"}
 
 
 def test_a_port_with_a_listener_is_not_free():

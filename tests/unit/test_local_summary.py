@@ -3,7 +3,7 @@ import pytest
 from services.local.history import History, Reader
 from services.local.summary import summarize, without_secrets
 from shared.household import SwarmState
-from shared.messages import Exchanged, Registration, Reward, Sampled, Settled, Trained, Winners
+from shared.messages import Attempt, Exchanged, Registration, Reward, Sampled, Settled, Trained, Winners
 from shared.names import name_of
 from shared.queue.memory import MemoryQueue
 from shared.streams import EVENTS, LEDGER
@@ -138,9 +138,9 @@ async def test_the_reader_folds_both_streams_and_reads_each_entry_once():
     reader = Reader(queue)
     await queue.publish(LEDGER, rewarded(A, 1, 100))
     await queue.publish(EVENTS, trained(A, 1))
-    await queue.publish(
-        EVENTS, Sampled(at=1, peer_id=A, round=1, dataset="d", question="q", answer=None, completion="c", reward=0)
-    )
+    shown = (Attempt(text="c", reward=0),)
+    sampled = Sampled(at=1, peer_id=A, author=A, round=1, dataset="d", question="q", answer=None, attempts=shown)
+    await queue.publish(EVENTS, sampled)
     await reader.catch_up()
     await queue.publish(EVENTS, trained(A, 2))
     await reader.catch_up()

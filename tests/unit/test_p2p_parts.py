@@ -27,9 +27,9 @@ def test_a_peer_is_left_alone_after_its_budget_and_comes_back():
         assert not quarantine.holds(PEER, at)
         quarantine.fail(PEER, at)
     assert quarantine.holds(PEER, 3)
-    assert quarantine.count(3) == 1
+    assert quarantine.held(3) == {PEER}
     assert not quarantine.holds(PEER, 103)
-    assert quarantine.count(103) == 0
+    assert quarantine.held(103) == frozenset()
 
 
 def test_rare_failures_never_add_up():

@@ -3,7 +3,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.coordinator.pace import rules_of
 from services.coordinator.rounds import Advance, ClockState, Extend, Finish, Rules, Stay, is_final, needed, tick
+from services.coordinator.settings import ClockSettings
+from shared.household import Pace
 
 RULES = Rules(leads=True, min_s=1.0, max_s=20.0, quorum=1.0, max_rounds=None)
 STATE = ClockState(RULES, 5, 0, 1, opened_at=100.0, deadline=120.0, voters=0, expected=3, reached=(5, 0))
@@ -72,6 +75,44 @@ def test_a_chain_that_lost_its_last_rounds_is_brought_back_at_once():
     assert tick(replace(STATE, stages=2, reached=(5, 1)), 100.0) == Advance()
 
 
+def test_a_paused_round_is_not_advanced_whoever_has_voted_and_gets_ever_new_deadlines():
+    paused = replace(STATE, rules=replace(RULES, paused=True), voters=3)
+    assert tick(paused, 110.0) == Stay()
+    assert tick(paused, 120.0) == Extend(140.0)
+    assert tick(replace(paused, number=4), 100.0) == Stay()
+    assert tick(replace(paused, rules=RULES), 110.0) == Advance()
+
+
+def test_the_last_round_of_a_paused_swarm_ends_because_nothing_is_advanced_after_it():
+    last = replace(STATE, rules=replace(RULES, max_rounds=6, paused=True), voters=3)
+    assert tick(last, 110.0) == Finish()
+
+
+def test_a_round_that_was_opened_for_longer_than_rounds_may_last_now_ends_sooner():
+    long = replace(STATE, deadline=3_700.0)
+    assert tick(long, 110.0) == Extend(130.0)
+    assert tick(replace(long, deadline=130.0), 110.0) == Stay()
+    assert tick(replace(long, voters=3), 110.0) == Advance()
+
+
+CLOCK = ClockSettings(leads="auto", min_s=1, max_s=20, quorum=1, max_rounds=None)
+
+
+def test_the_founders_pace_stands_above_the_settings_where_it_says_something():
+    assert rules_of(CLOCK, Pace(), may_advance=True) == RULES
+    wanted = Pace(paused=True, min_s=2, max_s=5, quorum=0.5)
+    assert rules_of(CLOCK, wanted, may_advance=True) == Rules(True, 2, 5, 0.5, None, paused=True)
+    assert rules_of(CLOCK, Pace(max_s=0.5), may_advance=True) == Rules(True, 0.5, 0.5, 1, None)
+    assert rules_of(CLOCK, Pace(min_s=60), may_advance=True) == Rules(True, 60, 60, 1, None)
+
+
+def test_who_does_not_lead_has_no_pace_to_set():
+    wanted = Pace(paused=True, min_s=2, max_s=5, quorum=0.5)
+    follower = replace(RULES, leads=False)
+    assert rules_of(CLOCK, wanted, may_advance=False) == follower
+    assert rules_of(CLOCK.model_copy(update={"leads": "no"}), wanted, may_advance=True) == follower
+
+
 votes = st.lists(st.tuples(st.integers(0, 4), st.floats(0, 30)), max_size=60)  # (votes that come in, seconds passed)
 rules = st.builds(
     Rules,
@@ -80,6 +121,7 @@ rules = st.builds(
     max_s=st.floats(5, 20),
     quorum=st.floats(0.01, 1),
     max_rounds=st.none() | st.integers(1, 5),
+    paused=st.booleans(),
 )
 
 
@@ -91,7 +133,7 @@ def test_the_clock_never_skips_never_goes_back_and_never_leaves_a_round_without_
         state = replace(state, voters=state.voters + came)
         action = tick(state, now)
         if isinstance(action, Advance):
-            assert rules.leads
+            assert rules.leads and not rules.paused
             assert state.voters > 0
             assert now - state.opened_at >= rules.min_s or now >= state.deadline
             last = state.stage + 1 == stages
@@ -106,7 +148,8 @@ def test_the_clock_never_skips_never_goes_back_and_never_leaves_a_round_without_
                 reached=place,
             )
         elif isinstance(action, Extend):
-            assert action.deadline > now >= state.deadline
+            assert action.deadline > now
+            assert now >= state.deadline or state.deadline > now + rules.max_s
             state = replace(state, deadline=action.deadline)
         elif isinstance(action, Finish):
             assert state.number + 1 == rules.max_rounds
@@ -116,7 +159,7 @@ def test_the_clock_never_skips_never_goes_back_and_never_leaves_a_round_without_
 
 @given(rules, st.integers(1, 5), st.integers(1, 3))
 def test_a_clock_that_leads_ends_its_last_round_if_somebody_always_votes(rules, expected, stages):
-    rules = replace(rules, leads=True, max_rounds=rules.max_rounds or 3)
+    rules = replace(rules, leads=True, paused=False, max_rounds=rules.max_rounds or 3)
     now, place, advances = 0.0, (0, 0), 0
     while True:
         state = ClockState(rules, *place, stages, now, now + rules.max_s, 1, expected, place)

@@ -2,25 +2,34 @@
 //
 //     /api/live/events --> stream.js --> PARTS[name](section)
 //                                        +-- round.js    round and its clock, key numbers, services
-//                                        +-- peers.js    table of peers
-//                                        +-- rewards.js, pace.js   charts (chart.js, uPlot)
-//                                        +-- samples.js, chain.js, network.js
+//                                        +-- banner.js   whether the key is open
+//                                        +-- nodes.js    my nodes, what they do now
+//                                        +-- curves.js, pace.js   charts (chart.js, uPlot)
+//                                        +-- samples.js  rollouts to read
+//                                        +-- heard.js, leaders.js, chain.js, network.js   everybody else
+//     ask.js    the owner's question to the model
 
+import "./ask.js";
 import { setClock } from "./clock.js";
-import { byId, setText } from "./dom.js";
 import { showChain } from "./chain.js";
+import { showCurves } from "./curves.js";
+import { showDoor } from "./banner.js";
+import { byId, setText } from "./dom.js";
+import { showHeard } from "./heard.js";
+import { showLeaders } from "./leaders.js";
 import { showNetwork } from "./network.js";
+import { showActivity, showNodes } from "./nodes.js";
 import { showPace } from "./pace.js";
-import { showElsewhere, showPeers } from "./peers.js";
-import { showRewards } from "./rewards.js";
 import { showRound, showServices, showSummary } from "./round.js";
 import { showSamples } from "./samples.js";
 import { follow } from "./stream.js";
 
 const PARTS = {
-  now: setClock, round: showRound, services: showServices, summary: showSummary,
-  peers: showPeers, elsewhere: showElsewhere, // before the charts: they give the colours
-  rewards: showRewards, pace: showPace, samples: showSamples, chain: showChain, network: showNetwork,
+  now: setClock, round: showRound, services: showServices, door: showDoor, summary: showSummary,
+  nodes: showNodes, activity: showActivity, // before the charts: they give the colours
+  curves: showCurves, pace: showPace, samples: showSamples,
+  chain: showChain, // before the leaders: it knows the explorer
+  leaders: showLeaders, heard: showHeard, network: showNetwork,
 };
 
 function showSections(sections) {

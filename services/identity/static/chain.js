@@ -1,11 +1,13 @@
 // The chain as the coordinator last saw it, and what became of this household's submissions.
 
 import { byId, describe, el, fill } from "./dom.js";
-import { count, plural, short } from "./format.js";
+import { compact, count, plural, short } from "./format.js";
+import { setExplorer, transactionLink } from "./links.js";
 
 const KINDS = { reward: "Reward", winners: "Vote", registration: "Registration" };
 
-export function showChain({ state, refused, transactions }) {
+export function showChain({ state, refused, transactions, explorer }) {
+  setExplorer(explorer);
   byId("chain").hidden = !state;
   byId("chain-empty").hidden = Boolean(state) || transactions.length > 0;
   byId("chain-block").textContent = state ? `block ${count(state.block)}` : "";
@@ -17,6 +19,7 @@ export function showChain({ state, refused, transactions }) {
       ["Chain", `${state.chain_id}`],
       ["Round there", state.stage ? `${count(state.round)}, stage ${state.stage}` : count(state.round)],
       ["Registered peers", count(state.registered_peers)],
+      ...(state.waiting ? [["Waiting to be sent", count(state.waiting)]] : []),
       ["Rewards settled", count(state.rewards_settled)],
       ["Votes settled", count(state.winners_settled)],
       ...(no.length ? [["Refused", no.map(([reason, number]) => `${count(number)} ${reason}`).join(", ")]] : []),
@@ -30,14 +33,14 @@ export function showChain({ state, refused, transactions }) {
 const address = (text) => el("span", { class: "mono" }, short(text, 8, 6));
 
 function transaction(one) {
-  const worth = one.points !== null ? `${one.points >= 0 ? "+" : ""}${plural(one.points, "point")}`
+  const worth = one.points !== null ? `${one.points >= 0 ? "+" : ""}${compact(one.points)} points`
     : one.winners ? `for ${plural(one.winners, "peer")}` : "";
   const end = one.outcome === "refused" ? el("span", { class: "right refused" }, one.reason || "refused")
     : el("span", { class: "right" }, worth);
   return el("li", {},
     el("span", { class: "what" }, `${KINDS[one.kind]} of ${one.name}`), end,
     el("span", { class: "quiet" }, one.round === null ? "" : `round ${count(one.round)}`),
-    el("span", { class: "quiet right", title: one.transaction },
-      one.transaction ? el("span", { class: "mono" }, short(one.transaction)) : "",
-      one.block === null ? "" : `block ${count(one.block)}`));
+    el("span", { class: "quiet right" },
+      one.transaction ? transactionLink(one.transaction, one.round, one.peer_id, el("span", { class: "mono" }, short(one.transaction))) : "",
+      one.block === null ? "" : ` block ${count(one.block)}`));
 }

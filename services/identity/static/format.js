@@ -1,9 +1,16 @@
 // Numbers, sizes and times as people write them.
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const scaled = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 const BYTES = ["B", "kB", "MB", "GB", "TB"];
 
 export const count = (value) => (value === null || value === undefined ? "–" : whole.format(value));
+/** Small numbers whole, large ones as 1.2M: a stranger's number must not break the page. */
+export const compact = (value) => (Math.abs(value) < 100000 ? plainly(value) : scaled.format(value));
+const plainly = (value) => value.toLocaleString("en", { maximumSignificantDigits: 6, maximumFractionDigits: 4 });
+/** 1,234 or 494M. */
+export const speed = (value) => (value < 10000 ? value.toLocaleString("en", { maximumSignificantDigits: 3 }) : scaled.format(value));
+export const memory = (mib) => (mib < 1000 ? `${whole.format(mib)} MiB` : `${(mib / 1024).toFixed(1)} GiB`);
 export const reward = (value) => (value === null || value === undefined ? "–" : value.toFixed(2));
 export const percent = (value) => (value === null || value === undefined ? "–" : `${Math.round(value * 100)} %`);
 export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
@@ -11,8 +18,8 @@ export const plural = (number, one, many = `${one}s`) => `${count(number)} ${num
 /** 12.3 MB: decimal units. */
 export function bytes(value) {
   const step = value > 0 ? Math.min(BYTES.length - 1, Math.floor(Math.log10(value) / 3)) : 0;
-  const scaled = value / 1000 ** step;
-  return `${step && scaled < 100 ? scaled.toFixed(1) : whole.format(scaled)} ${BYTES[step]}`;
+  const part = value / 1000 ** step;
+  return `${step && part < 100 ? part.toFixed(1) : whole.format(part)} ${BYTES[step]}`;
 }
 
 /** 0.31 s, 12 s, 3 min 5 s, 2 h 10 min. */

@@ -1,6 +1,6 @@
 // What came from other peers, and what was turned away.
 
-import { byId, describe, el, fill } from "./dom.js";
+import { byId, el, fill } from "./dom.js";
 import { bytes, count, plural } from "./format.js";
 
 export function showNetwork(network) {
@@ -10,12 +10,12 @@ export function showNetwork(network) {
   byId("network-rounds").textContent = any ? `in ${plural(network.rounds, "round")}` : "";
   if (!any) return;
   const rejected = Object.entries(network.rejected);
-  describe(byId("network"), [
+  byId("network").replaceChildren(...[
     ["Rollouts accepted", count(network.accepted)],
     ["Rejected", count(rejected.reduce((sum, [, number]) => sum + number, 0))],
     ["Received", bytes(network.bytes_received)],
     ["Sent", bytes(network.bytes_sent)],
-  ]);
+  ].map(([term, value]) => el("div", {}, el("dt", {}, term), el("dd", {}, value))));
   fill(byId("rejected"), rejected, ([reason]) => reason, ([reason, number]) =>
     el("li", {}, reason.replaceAll("_", " "), el("b", {}, count(number))));
 }

@@ -21,7 +21,8 @@ everySecond(() => {
   const whole = Math.max(0.001, current.deadline - current.opened_at), gone = Math.max(0, now() - current.opened_at);
   byId("round-progress").value = Math.min(1, gone / whole);
   const which = current.stage ? `Stage ${current.stage + 1}. ` : "";
-  setText(byId("round-time"), which + (current.final ? "The last round: the swarm ends after it."
+  setText(byId("round-time"), which + (current.paused ? "Paused by the founder: no new round opens."
+    : current.final ? "The last round: the swarm ends after it."
     : gone < whole ? `${duration(Math.ceil(whole - gone))} left of ${duration(Math.round(whole))}`
     : `Time is up since ${duration(Math.round(gone - whole))}, waiting for the next round…`));
 });
@@ -36,7 +37,7 @@ export function showSummary(sum) {
   setText(byId("sum-peers-note"), sum.heard === null ? "none is through a round yet"
     : sum.heard === 0 ? "no other peer is heard" : `${plural(sum.heard, "other peer")} heard in a round`);
   setText(byId("sum-share"), percent(sum.share));
-  setText(byId("sum-share-note"), "of the question groups in training");
+  setText(byId("sum-share-note"), "of all groups trained on");
   setText(byId("sum-chain"), count(sum.settled));
   setText(byId("sum-chain-note"), `${plural(sum.winners, "vote")}, ${plural(sum.points, "point")}`);
 }

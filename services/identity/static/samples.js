@@ -1,15 +1,17 @@
 // What the models wrote. The texts are hostile: they are cut into text nodes, never parsed as HTML.
 
 import { everySecond, now } from "./clock.js";
-import { byId, el, fill } from "./dom.js";
+import { byId, el } from "./dom.js";
 import { ago, count, reward } from "./format.js";
+import { expandable } from "./more.js";
 import { colourClass } from "./palette.js";
 
 const FEW = 6;
 const TAG = /(<\/?answer>)/;
 
-const list = byId("samples"), more = byId("samples-more"), pause = byId("samples-pause");
-let latest = [], all = false;
+const list = byId("samples"), pause = byId("samples-pause");
+const showCards = expandable("samples", "samples-more", FEW, (sample) => sample.key, card);
+let latest = [];
 
 export function showSamples(samples) {
   latest = samples;
@@ -19,24 +21,30 @@ export function showSamples(samples) {
 function draw() {
   byId("samples-empty").hidden = latest.length > 0;
   pause.hidden = latest.length === 0;
-  fill(list, all ? latest : latest.slice(0, FEW), (sample) => sample.key, card);
-  more.hidden = latest.length <= FEW;
-  more.textContent = all ? "Show fewer" : `Show ${latest.length - FEW} more`;
+  showCards(latest);
 }
 
 function card(sample) {
-  const grade = sample.reward >= 0.99 ? "good" : sample.reward > 0.05 ? "fair" : "bad";
   const when = el("span", { "data-at": sample.at }, ago(now() - sample.at));
   return el("li", { class: "sample" },
     el("p", { class: "from" },
-      el("span", { class: "badge", "data-grade": grade, title: "reward" }, el("span", { class: "unseen" }, "Reward "), reward(sample.reward)),
-      el("span", { class: `dot ${colourClass(sample.peer_id)}` }), el("span", { class: "name" }, sample.name),
-      el("span", { class: "quiet" }, `round ${count(sample.round)}, `, when)),
-    el("p", { class: "question", tabindex: sample.question.length > 300 ? 0 : null }, sample.question),
-    el("p", { class: "said", tabindex: sample.completion.length > 300 ? 0 : null }, ...highlight(sample.completion)),
-    el("p", { class: "expected" }, sample.answer === null ? "No single right answer: scored by " : "Expected ",
-      el("code", {}, sample.answer ?? sample.dataset), sample.answer === null ? "" : `, ${sample.dataset.replaceAll("_", " ")}`));
+      el("span", { class: `dot ${colourClass(sample.author)}` }), el("span", { class: "name" }, sample.name),
+      el("span", { class: "set" }, sample.dataset.replaceAll("_", " ")),
+      el("span", { class: "quiet" }, sample.reader ? `read by ${sample.reader}, ` : "", `round ${count(sample.round)}, `, when)),
+    el("p", { class: "question", tabindex: isLong(sample.question) ? 0 : null }, sample.question),
+    el("ol", { class: "attempts" }, ...sample.attempts.map(attempt)),
+    el("p", { class: "expected" }, ...(sample.answer === null ? ["No single right answer: a program scores it"] : ["Expected ", el("code", {}, sample.answer)])));
 }
+
+function attempt({ text, reward: earned }) {
+  const grade = earned >= 0.99 ? "good" : earned > 0.05 ? "fair" : "bad";
+  return el("li", {},
+    el("span", { class: "badge", "data-grade": grade }, el("span", { class: "unseen" }, "Reward "), reward(earned)),
+    el("span", { class: "said", tabindex: isLong(text) ? 0 : null }, ...highlight(text)));
+}
+
+/** Long enough to be scrolled: then the keyboard must reach it. */
+const isLong = (text) => text.length > 130 || text.split("\n").length > 4;
 
 /** The completion with what stands between answer tags marked. */
 function highlight(text) {
@@ -51,10 +59,6 @@ function highlight(text) {
   });
 }
 
-more.addEventListener("click", () => {
-  all = !all;
-  draw();
-});
 pause.addEventListener("click", () => {
   const paused = pause.getAttribute("aria-pressed") === "false";
   pause.setAttribute("aria-pressed", String(paused));

@@ -1,28 +1,8 @@
-import stat
-
 import pytest
 
-from services.coordinator.account import load_key
 from services.coordinator.settings import CoordinatorSettings
-from shared.errors import SettingsError, SwarmError
+from shared.errors import SettingsError
 from shared.settings import load
-
-
-def test_the_key_is_made_once_and_only_its_owner_can_read_it(tmp_path):
-    path = tmp_path / "coordinator" / "account.key"
-    key = load_key(path)
-    assert load_key(path) == key
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_a_damaged_key_is_refused_and_neither_shown_nor_replaced(tmp_path):
-    path = tmp_path / "account.key"
-    path.write_text("0xsecret")
-    with pytest.raises(SwarmError) as caught:
-        load_key(path)
-    assert "secret" not in str(caught.value)
-    assert path.read_text() == "0xsecret"
 
 
 def test_the_settings_can_be_read_as_they_are_and_from_the_environment(monkeypatch):
@@ -52,3 +32,9 @@ def test_a_wrong_setting_is_named(monkeypatch, name, value, said):
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=f"(?i){said}"):
         load("coordinator", CoordinatorSettings)
+
+
+def test_without_a_token_for_identity_it_says_what_to_set(monkeypatch):
+    monkeypatch.delenv("SIGNING_TOKEN_FILE", raising=False)
+    with pytest.raises(SettingsError, match="SIGNING_TOKEN_FILE"):
+        load("coordinator", CoordinatorSettings).signing_token()

@@ -1,0 +1,241 @@
+"""The page's routes for the owner and for everybody: explanations, founder's settings, questions to the model."""
+
+import re
+
+import pytest
+
+from services.identity.invite import PLACEHOLDER, addresses, qr_svg
+from services.identity.web import founder
+from shared.errors import SettingsError
+from shared.household import Pace, pace, put_hosted_peers, put_pace, put_service_state, put_swarm_state
+from shared.names import name_of
+from tests.identity_kit import (
+    ME,
+    OTHER,
+    YOU,
+    browser_of,
+    chain_of,
+    parts_of,
+    recorded,
+    reward,
+    sampled,
+    settings_of,
+    sign_up,
+    state_of,
+    trained,
+    vote,
+)
+
+HOSTILE = "<script>alert(1)</script>\u202e<img src=x onerror=alert(1)>"
+GROUPS = {"datasets": (HOSTILE[:60], "lcm"), "rewards": ((1.0, 0.0), (0.5, 0.5))}
+MESSAGES = [
+    trained(ME, 3, 0.5, **GROUPS),
+    trained(ME, 4, 0.5),
+    sampled(3, ME, HOSTILE, HOSTILE, question=HOSTILE, dataset=HOSTILE),
+    recorded(reward(ME, 3, 500)),
+    recorded(reward(OTHER, 3, 900)),
+    recorded(vote(YOU, OTHER, peer=OTHER, number=3)),
+]
+
+
+@pytest.fixture
+async def parts(tmp_path):
+    made = parts_of(tmp_path, *MESSAGES)
+    await put_hosted_peers(made.context.store, [ME])
+    yield made
+    made.accounts.close()
+
+
+@pytest.fixture
+async def client(parts):
+    async with browser_of(parts) as found:
+        yield found
+
+
+@pytest.fixture
+async def owner(client):
+    client.headers["X-CSRF-Token"] = await sign_up(client)
+    return client
+
+
+async def test_the_page_has_no_inline_script_or_style(client, owner):
+    for path in ("/", "/explain/3", "/swarm"):
+        page = (await owner.get(path)).text
+        assert "<style" not in page
+        assert not re.search(r"<[^>]*\s(style|on\w+)=", page)
+        assert all("src=" in tag.split(">")[0] for tag in page.split("<script")[1:])
+
+
+async def test_the_box_to_ask_and_the_swarms_settings_are_the_owners(client):
+    page = (await client.get("/")).text
+    assert 'id="ask"' not in page
+    assert 'href="/swarm"' not in page
+    assert (await client.get("/swarm")).headers["location"] == "/login?next=%2Fswarm"
+    assert (await client.post("/api/ask", json={"question": "?"})).status_code == 401
+    await sign_up(client)
+    page = (await client.get("/")).text
+    assert 'id="ask"' in page
+    assert 'href="/swarm"' in page
+
+
+async def test_a_round_is_explained_to_people(client):
+    page = (await client.get("/explain/3")).text
+    for words in ("mean of 4 rewards", "0.5000", "500 points", "4 own and 4 question groups", "no, all alike"):
+        assert words in page
+    assert f"{name_of(YOU)}</a>, <a" in page
+    assert "0x" + "a" * 64 in page
+    assert "is no longer kept" in (await client.get("/explain/4")).text
+
+
+async def test_strangers_text_is_text_in_an_explanation(client):
+    page = (await client.get("/explain/3")).text
+    assert "<script>alert" not in page
+    assert "<img src=x" not in page
+    assert "\u202e" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;�&lt;img" in page
+
+
+async def test_a_round_is_explained_to_programs(client):
+    told = (await client.get("/api/explain/3", params={"peer": OTHER})).json()
+    assert [peer["points_on_chain"] for peer in told["peers"]] == [900]
+    assert told["before"] is None
+    assert told["after"] == 4
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/explain/99", 404, "Nothing is known of round 99"),
+        (f"/explain/3?peer={'Z' * 30}", 200, "That peer took no part"),
+        ("/explain?round=%3Cb%3E", 404, "&lt;b&gt;”"),
+    ],
+)
+async def test_what_cannot_be_explained_is_said(client, path, status, words):
+    answer = await client.get(path)
+    assert answer.status_code == status
+    assert words in answer.text
+
+
+@pytest.mark.parametrize("path", ["/explain/-1", f"/explain/{2**63}", "/explain/3?peer=<b>", "/api/explain/x"])
+async def test_what_is_no_round_or_no_peer_is_refused(client, path):
+    assert (await client.get(path)).status_code == 422
+
+
+@pytest.mark.parametrize(("given", "there"), [("4", "4"), ("1,234", "1234"), ("", "3"), (" 7 ", "7")])
+async def test_the_form_leads_to_the_round(client, given, there):
+    answer = await client.get("/explain", params={"round": given})
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/explain/{there}")
+
+
+async def test_before_anything_is_known_the_page_says_so(tmp_path):
+    made = parts_of(tmp_path)
+    async with browser_of(made) as client:
+        answer = await client.get("/explain")
+    made.accounts.close()
+    assert (answer.status_code, "No round is known yet" in answer.text) == (404, True)
+
+
+async def test_only_who_leads_decides_about_the_pace(parts, owner):
+    csrf = {"csrf": owner.headers["X-CSRF-Token"]}
+    assert "The chain has not been seen yet" in (await owner.get("/swarm")).text
+    await put_swarm_state(parts.context.store, chain_of())
+    assert "Another household founded" in (await owner.get("/swarm")).text
+    assert (await owner.post("/swarm", data={"action": "pause", **csrf})).status_code == 409
+    assert await pace(parts.context.store) == Pace()
+
+
+@pytest.fixture
+async def founded(parts, owner):
+    """An owner whose household leads."""
+    await put_swarm_state(parts.context.store, chain_of(leads=True, min_s=5.0, max_s=60.0, quorum=0.75))
+    csrf = owner.headers.pop("X-CSRF-Token")
+
+    async def send(**fields):
+        return await owner.post("/swarm", data={"csrf": csrf, **fields})
+
+    return send
+
+
+async def test_the_founder_pauses_and_goes_on_without_losing_the_pace(parts, owner, founded):
+    await put_pace(parts.context.store, Pace(min_s=7.0))
+    answer = await founded(action="pause")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/swarm?saved=pause")
+    assert await pace(parts.context.store) == Pace(paused=True, min_s=7.0)
+    page = (await owner.get("/swarm?saved=pause")).text
+    assert "Go on with rounds" in page
+    assert 'value="7"' in page
+    await founded(action="resume")
+    assert await pace(parts.context.store) == Pace(min_s=7.0)
+
+
+async def test_the_founder_sets_the_pace_and_an_empty_field_gives_it_back(parts, founded):
+    await founded(action="pace", min_s="2.5", max_s="90", quorum="50")
+    assert await pace(parts.context.store) == Pace(min_s=2.5, max_s=90.0, quorum=0.5)
+    await founded(action="pace", max_s="90")
+    assert await pace(parts.context.store) == Pace(max_s=90.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"min_s": "fast"}, "are numbers"),
+        ({"min_s": "nan"}, founder.WRONG["min_s"]),
+        ({"max_s": "0"}, founder.WRONG["max_s"]),
+        ({"max_s": "1e300"}, founder.WRONG["max_s"]),
+        ({"quorum": "101"}, founder.WRONG["quorum"]),
+        ({"min_s": "9", "max_s": "8"}, "longer than the longest"),
+    ],
+)
+async def test_a_wrong_pace_is_explained_and_what_was_typed_is_kept(parts, founded, fields, words):
+    answer = await founded(action="pace", **fields)
+    assert (answer.status_code, words in answer.text) == (422, True)
+    assert f'value="{next(iter(fields.values()))}"' in answer.text
+    assert await pace(parts.context.store) == Pace()
+
+
+async def test_without_the_sessions_token_nothing_changes(parts, owner, founded):
+    for fields in ({"action": "pause"}, {"action": "pause", "csrf": "x" * 43}):
+        assert (await owner.post("/swarm", data=fields)).status_code == 403
+    assert (await owner.post("/api/ask", json={"question": "?"})).status_code == 403
+    assert await pace(parts.context.store) == Pace()
+
+
+async def test_the_invitation_has_what_joining_needs(parts, owner, founded):
+    page = (await owner.get("/swarm")).text
+    assert f"CHAIN_URL={PLACEHOLDER}" in page
+    assert "No address of a peer is known yet" in page
+    told = {"addresses": f"/ip4/127.0.0.1/tcp/1/p2p/{ME} /dns4/hive.example/tcp/1/p2p/{ME}"}
+    await put_service_state(parts.context.store, state_of("p2p", facts=told))
+    page = (await owner.get("/swarm")).text
+    for line in (
+        "SWARM_NAME=meadow",
+        f"SWARM_CONTRACT=0x{'c' * 40}",
+        f"INITIAL_PEERS=/dns4/hive.example/tcp/1/p2p/{ME}\n",
+    ):
+        assert line in page
+    code = await owner.get("/swarm/invite.svg")
+    assert code.headers["content-type"] == "image/svg+xml"
+    assert b"style" not in code.content
+
+
+def test_addresses_of_this_machine_are_told_where_there_is_no_other():
+    told = state_of("p2p", facts={"addresses": f"/ip4/127.0.0.1/tcp/1/p2p/{ME}"})
+    assert addresses([told, state_of("judge")]) == [f"/ip4/127.0.0.1/tcp/1/p2p/{ME}"]
+
+
+async def test_an_invitation_that_is_too_long_has_no_code(parts, owner):
+    await put_service_state(parts.context.store, state_of("p2p", facts={"addresses": "/dns4/" + "x" * 4_000}))
+    assert (await owner.get("/swarm/invite.svg")).status_code == 404
+    with pytest.raises(ValueError, match="too large"):
+        qr_svg("x" * 4_000)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["javascript:alert({hash})", "https://scan/tx/", "ftp://scan/{hash}", 'https://x"/{hash}']
+)
+def test_an_explorer_is_a_web_address_with_a_place_for_the_hash(tmp_path, monkeypatch, wrong):
+    monkeypatch.setenv("EXPLORER_URL", wrong)
+    with pytest.raises(SettingsError, match="EXPLORER_URL"):
+        settings_of(tmp_path)
+    monkeypatch.setenv("EXPLORER_URL", "https://scan/tx/{hash}")
+    assert settings_of(tmp_path).explorer == "https://scan/tx/{hash}"
