@@ -70,20 +70,25 @@ class Identity:
     """Identity as the process it is, which signs for the coordinator."""
 
     def __init__(self, folder: Path, redis_url: str) -> None:
-        self.folder, self.port = folder, free_port()
+        self.folder, self.port, self.page_port = folder, free_port(), free_port()
         self.token, self.passphrase = folder / "signing", folder / "passphrase"
         for secret in (self.token, self.passphrase):
             ensure_secret(secret)
         self.told = {"SIGNER_URL": f"http://127.0.0.1:{self.port}", "SIGNING_TOKEN_FILE": str(self.token)}
-        own = {"SIGNER_PORT": str(self.port), "IDENTITY_PORT": "0", "HTTP_PORT": "0", "REDIS_URL": redis_url}
+        own = {
+            "SIGNER_PORT": str(self.port),
+            "IDENTITY_PORT": str(self.page_port),
+            "HTTP_PORT": "0",
+            "REDIS_URL": redis_url,
+        }
         own |= {"STATE_DIR": str(folder), "IDENTITY_PASSPHRASE_FILE": str(self.passphrase)}
-        self._environment = {**os.environ, **self.told, **own}
+        self.environment = {**os.environ, **self.told, **own}
         self.start()
 
     def start(self) -> None:
         with (self.folder / "identity.log").open("ab") as log:
             command = [sys.executable, "-m", "services.identity"]
-            self.process = subprocess.Popen(command, cwd=ROOT, env=self._environment, stderr=log)
+            self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stderr=log)
 
     def kill(self) -> None:
         self.process.kill()

@@ -3,8 +3,9 @@
     Recorded --> History.standings   peer -> points, rounds, votes    (leaderboard)
              --> History.rounds      round -> key -> Noted            (explanations, the swarm's mean)
 
-No clock, no I/O. A record that comes twice changes nothing; one of the same key from another transaction (a chain that
-was begun anew) takes the place of the earlier. Every collection is bounded: ids and numbers are strangers' words.
+No clock, no I/O. A record that comes twice changes nothing; one of the same key from another transaction (the chain went
+back) takes the place of the earlier; with the first of another swarm (a chain begun anew) everything begins anew. Every
+collection is bounded: ids and numbers are strangers' words.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Standing:
 class History:
     """The chain's rewards and votes."""
 
+    swarm: str = ""  # whose they are, see `Recorded.swarm`
     standings: dict[str, Standing] = field(default_factory=dict)
     rounds: dict[int, dict[str, Noted]] = field(default_factory=dict)
     size: int = 0  # records in `rounds`
@@ -54,12 +56,20 @@ class History:
 
 def record(history: History, message: Recorded) -> None:
     """Take one record of the chain."""
+    if message.swarm != history.swarm:
+        _begin_anew(history, message.swarm)
     submission = message.submission
     match submission:
         case Reward() | Winners():
             _note(history, message, submission)
         case _:
             _standing(history, submission.peer_id).account = message.account
+
+
+def _begin_anew(history: History, swarm: str) -> None:
+    history.swarm, history.size, history.floor = swarm, 0, -1
+    history.standings.clear()
+    history.rounds.clear()
 
 
 def _note(history: History, message: Recorded, submission: Reward | Winners) -> None:

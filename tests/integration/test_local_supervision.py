@@ -55,7 +55,7 @@ class Run:
         self.folder.create()
         self.supervisor = Supervisor(self.folder)
         self.settings = settings
-        names = ("identity", "judge", "p2p", "redis", "chain")
+        names = ("identity", "signer", "judge", "p2p", "redis", "chain")
         self.plan = Plan(
             name="demo",
             peers=1,

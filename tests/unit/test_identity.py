@@ -155,6 +155,14 @@ def test_a_record_of_another_transaction_takes_the_place_of_the_earlier():
     assert made.size == 2
 
 
+def test_with_the_first_record_of_another_swarm_everything_begins_anew():
+    old = [recorded(reward(ME, number, 500)) for number in range(9)]
+    new = recorded(reward(YOU, 0, 100)).model_copy(update={"swarm": "another"})
+    made = history_of(*old, new)
+    assert (list(made.standings), made.standings[YOU].points) == ([YOU], 100)
+    assert (list(made.rounds), made.size, made.floor) == ([0], 1, -1)
+
+
 def test_the_detail_of_the_oldest_rounds_goes_and_is_not_counted_again(monkeypatch):
     monkeypatch.setattr(history, "MAX_RECORDS", 3)
     records = [recorded(reward(ME, number, 100)) for number in range(6)]

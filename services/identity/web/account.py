@@ -177,6 +177,7 @@ def _show(
         problem=problem,
         done=done,
         vault=accounts.vault,
+        org_id=accounts.org_id,
         passkeys=accounts.passkeys.all(),
         wallets=accounts.wallets.all(),
         sessions=accounts.sessions.all(),
