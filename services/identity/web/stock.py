@@ -118,7 +118,7 @@ async def no_market(asked: Asked, parts: PartsOf) -> dict[str, str]:
 async def _submit(parts: Parts, asked: Asked, submission: Submission) -> dict[str, str]:
     """Into the outbox, and wait for its end. Raises StockError."""
     _known(parts, asked.orgId)
-    if parts.view.ledger.seen.get(submission.key) == "landed":
+    if _landed(parts, submission):
         raise StockError(400, ALREADY[submission.kind])
     await _check_round(parts, submission)
     if _waiting.locked():
@@ -142,11 +142,18 @@ async def _settled(parts: Parts, submission: Submission) -> Settled:
     if parts.accounts.vault.state != "ready":
         raise StockError(503, "AccountLocked")
     while (left := until - time.monotonic()) > 0 and not parts.context.stop.is_set():
+        known = _landed(parts, submission)
         for entry in await queue.read(LEDGER, cursor, wait_s=min(left, 1.0)):
             cursor = entry.id
             if entry.message.key == submission.key:
                 return entry.message
+        if known:  # and before we began to look: the view learnt of it a moment too late for the first question
+            raise StockError(400, ALREADY[submission.kind])
     raise StockError(504, "StillWaitingForTheChain")
+
+
+def _landed(parts: Parts, submission: Submission) -> bool:
+    return parts.view.ledger.seen.get(submission.key) == "landed"
 
 
 async def _check_round(parts: Parts, submission: Submission) -> None:
