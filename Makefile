@@ -43,7 +43,8 @@ demo: $(VENV)/.all  ## Start a fresh swarm here, page on http://localhost:3000 (
 	@$(BIN)/rlswarm up --local --name $(NAME) --peers $(PEERS) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(MODEL),--model $(MODEL))
 
 test: lint test-unit  ## Linters, types, import rules, all tests
-	@$(BIN)/python -m pytest tests/contract tests/integration tests/e2e
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/contract tests/integration
+	@$(BIN)/python -m pytest tests/e2e
 
 test-unit: $(VENV)/.dev  ## Only the quick tests; decisions must be covered to the last branch
 	@$(BIN)/python -m pytest tests/unit --cov --cov-report=
