@@ -46,7 +46,16 @@ WITHIN_S = 60.0  # the promise
 GIVE_UP_S = 180.0
 CALM_S = 3.0  # rounds between two faults
 # What another test does with a short one: one of each kind that is quick.
-SHORT = ("kill:redis", "kill:chain", "kill:trainer-cpu", "kill:p2pd", "partition:inside", "torn:redis", "full:trainer")
+SHORT = (
+    "kill:redis",
+    "kill:chain",
+    "kill:identity",
+    "kill:trainer-cpu",
+    "kill:p2pd",
+    "partition:inside",
+    "torn:redis",
+    "full:trainer",
+)
 
 
 class Row(TypedDict):
