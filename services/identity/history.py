@@ -3,9 +3,9 @@
     Recorded --> History.standings   peer -> points, rounds, votes    (leaderboard)
              --> History.rounds      round -> key -> Noted            (explanations, the swarm's mean)
 
-No clock, no I/O. A record that comes twice changes nothing; one of the same key from another transaction (the chain went
-back) takes the place of the earlier; with the first of another swarm (a chain begun anew) everything begins anew. Every
-collection is bounded: ids and numbers are strangers' words.
+No clock, no I/O. A record that comes twice changes nothing; one of the same key from another transaction (the chain
+went back) takes the place of the earlier; with the first of another swarm (a chain begun anew) everything begins anew.
+Every collection is bounded: ids and numbers are strangers' words.
 """
 
 from __future__ import annotations
