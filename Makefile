@@ -28,7 +28,7 @@ PURE := $(subst $(space),$(comma),$(strip \
   $(patsubst %,services/p2p/%.py,announcement validation gate quarantine pacing rejection tally) \
   $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/policy signing/rate) \
   $(patsubst %,services/local/%.py,summary snapshot history conf) \
-  $(patsubst %,shared/%.py,messages streams tasks names settings)))
+  $(patsubst %,shared/%.py,messages asks streams tasks names settings)))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup install demo test test-unit lint format model contracts bench e2e fresh chaos wheelhouse sbom release-check clean

@@ -18,7 +18,6 @@ MAX_COMPLETIONS = 64  # completions in a group
 MAX_WINNERS = 64  # peers in one vote
 MAX_HEARD = 64  # peers whose rollouts a trainer tells about in one round
 MAX_ATTEMPTS_SHOWN = 8  # completions of a group that people are shown
-MAX_ASKED = 4_000  # characters of a question that somebody types
 
 PeerId = Annotated[str, StringConstraints(pattern=r"^[1-9A-HJ-NP-Za-km-z]{20,128}$")]
 """libp2p peer id in base58: `Qm...` for RSA keys, `12D3Koo...` for Ed25519."""
@@ -178,9 +177,7 @@ class Recorded(Message):
     account: str = Field(pattern=r"^0x[0-9a-f]{40}$")  # who sent it
     transaction: str = Field(pattern=r"^0x[0-9a-f]{64}$")
     block: int = Field(ge=0)
-    swarm: str = Field(
-        default="", max_length=256
-    )  # see `Round.swarm`: what another swarm's chain holds is not added up
+    swarm: str = Field(default="", max_length=256)  # see `Round.swarm`: what another's chain holds is not added up
 
     @property
     def key(self) -> str:
@@ -277,33 +274,3 @@ class Exchanged(Message):
 
 
 Event = Annotated[Trained | Sampled | Judged | Exchanged, Field(discriminator="kind")]
-
-
-class Ask(Message):
-    """Somebody asks the model a question."""
-
-    id: str = Field(pattern=r"^[0-9a-f]{32}$")
-    at: float  # unix seconds
-    question: str = Field(min_length=1, max_length=MAX_ASKED)
-
-    @property
-    def key(self) -> str:
-        """Its id."""
-        return self.id
-
-
-class Piece(Message):
-    """A part of the answer to an `Ask`, in the order of `place`."""
-
-    ask: str = Field(pattern=r"^[0-9a-f]{32}$")
-    place: int = Field(ge=0)
-    peer_id: PeerId  # whose model answers
-    round: int = Field(ge=-1)  # the last one it has learnt from; -1: none
-    text: Text
-    done: bool  # True: no more follows
-    error: str = ""  # why there is no (further) answer
-
-    @property
-    def key(self) -> str:
-        """`ask:place`."""
-        return f"{self.ask}:{self.place}"

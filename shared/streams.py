@@ -23,7 +23,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import TypeAdapter
 
-from shared.messages import Ask, Event, Piece, Recorded, Rollouts, Round, Settled, Submission
+from shared.asks import Ask, Piece
+from shared.messages import Event, Recorded, Rollouts, Round, Settled, Submission
 
 T = TypeVar("T")
 

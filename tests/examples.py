@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from shared.asks import Ask, Piece
 from shared.messages import (
-    Ask,
     Attempt,
     Completion,
     Exchanged,
@@ -13,7 +13,6 @@ from shared.messages import (
     Heard,
     Judged,
     Message,
-    Piece,
     Question,
     Recorded,
     Registration,

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
-from shared.messages import Ask, Piece
+from shared.asks import Ask, Piece
 from shared.queue import Queue
 from shared.runtime import Context
 from shared.streams import ANSWERS, ASKS

@@ -21,7 +21,7 @@ from services.trainer.activity import Diary
 from services.trainer.policy import Policy
 from services.trainer.sampling import stream
 from services.trainer.settings import GameSettings
-from shared.messages import Ask, Piece
+from shared.asks import Ask, Piece
 from shared.runtime import Context
 from shared.streams import ANSWERS, ASKS
 from shared.tasks import seed_of

@@ -3,7 +3,7 @@
 import httpx
 from playwright.sync_api import expect
 
-from shared.messages import Piece
+from shared.asks import Piece
 from shared.names import name_of
 from shared.streams import ANSWERS, ASKS
 from tests.browser_kit import check, sign_up

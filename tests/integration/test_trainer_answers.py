@@ -11,9 +11,10 @@ from services.trainer.loop import Trainer
 from services.trainer.sampling import sample, stream
 from services.trainer.service import rounds
 from services.trainer.settings import TrainerSettings
+from shared.asks import Ask, Piece
 from shared.health import Health
 from shared.household import activities
-from shared.messages import Ask, Piece, Round
+from shared.messages import Round
 from shared.queue.memory import MemoryQueue, MemoryStore
 from shared.runtime import Context
 from shared.settings import load

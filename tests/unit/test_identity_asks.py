@@ -6,7 +6,7 @@ import pytest
 
 from services.identity import asks
 from services.identity.web import ask as ask_route
-from shared.messages import Ask, Piece
+from shared.asks import Ask, Piece
 from shared.names import name_of
 from shared.streams import ANSWERS, ASKS
 from tests.identity_kit import ME, browser_of, parts_of, sign_up

@@ -18,8 +18,9 @@ from services.identity.parts import Parts, PartsOf
 from services.identity.shown.texts import label, plain
 from services.identity.web.guard import Owner
 from services.identity.web.live import event_stream
+from shared.asks import MAX_ASKED, Piece
 from shared.errors import QueueFullError
-from shared.messages import MAX_ASKED, MAX_TEXT, Piece
+from shared.messages import MAX_TEXT
 from shared.names import name_of
 
 SILENT = "No answer came within the time limit. Is a trainer running?"
