@@ -14,7 +14,7 @@ from typing import Any, cast
 from supervisor.xmlrpc import SupervisorTransport
 
 from services.local.folder import RunFolder
-from services.local.processes import command_of
+from services.local.processes import born, command_of, lives
 from services.local.programs import place
 from services.local.tails import last_line
 from shared.errors import SwarmError
@@ -93,10 +93,13 @@ class Supervisor:
     def stop(self, patience_s: float = 60.0) -> None:
         """Stop all programs in order, then supervisord; whoever watches the run is told that this is on purpose."""
         self._folder.stopping.touch()
+        pid = self.pid()
+        process = born(pid) if pid is not None else None
         try:
             rpc(self._folder.socket).shutdown()
         except (OSError, xmlrpc.client.Error, EOFError):
             return  # it is gone or hangs: the sweep that follows ends what is left
         deadline = time.monotonic() + patience_s
-        while self.alive() and time.monotonic() < deadline:
+        # It takes its pid file away a moment before it ends itself.
+        while (self.alive() or (process is not None and lives(process))) and time.monotonic() < deadline:
             time.sleep(0.05)
