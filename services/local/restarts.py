@@ -81,10 +81,12 @@ class Listener:
 
     def _changed(self, state: str, fields: dict[str, str]) -> None:
         program = fields["processname"]
-        if state == "BACKOFF" and last_exit(self._folder.supervisor_log, program) in FINAL:
+        cause = last_exit(self._folder.supervisor_log, program)
+        if state == "BACKOFF" and cause in FINAL:
             self._supervisor.stopProcess(f"{fields['groupname']}:{program}", False)
-        if state == "STARTING" and fields["from_state"] in ("BACKOFF", "EXITED"):
-            restart = note_restart(self._folder.restarts, program, last_exit(self._folder.supervisor_log, program))
+        # On a busy machine supervisord may try once more before it is told not to: that is no crash, and not counted.
+        if state == "STARTING" and fields["from_state"] in ("BACKOFF", "EXITED") and cause not in FINAL:
+            restart = note_restart(self._folder.restarts, program, cause)
             print(restart, file=sys.stderr, flush=True)
 
     def _record(self) -> None:
