@@ -8,7 +8,20 @@ from fastapi.staticfiles import StaticFiles
 from services.identity.headers import SecurityHeaders
 from services.identity.middleware import AllowedHosts, BodyLimit
 from services.identity.parts import Parts
-from services.identity.web import account, ask, explain, founder, live, login, passkeys, session, stock, wallets
+from services.identity.web import (
+    account,
+    ask,
+    explain,
+    founder,
+    key,
+    live,
+    login,
+    passkeys,
+    session,
+    signup,
+    stock,
+    wallets,
+)
 from services.identity.web.pages import STATIC
 from services.identity.web.problems import add_problem_pages
 
@@ -24,6 +37,6 @@ def build_app(parts: Parts) -> FastAPI:
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     add_problem_pages(app)
     app.add_exception_handler(stock.StockError, stock.refuse)
-    for module in (live, login, account, session, passkeys, wallets, founder, explain, ask, stock):
+    for module in (live, login, signup, account, key, session, passkeys, wallets, founder, explain, ask, stock):
         app.include_router(module.router)
     return app

@@ -30,7 +30,10 @@ def browser():
 
 @pytest.fixture
 def door(tmp_path):
-    with door_at(tmp_path) as found:
+    """A household whose key the passphrase file opens, as it is wherever nobody chose otherwise."""
+    file = tmp_path / "passphrase"
+    file.write_text("what the stack made up for itself")
+    with door_at(tmp_path, passphrase_file=file) as found:
         yield found
 
 
@@ -74,7 +77,7 @@ def sign_up(page, name=NAME, passphrase=PASSPHRASE):
     page.get_by_label("Name or e-mail address").fill(name)
     page.get_by_label("Passphrase", exact=True).fill(passphrase)
     page.get_by_label("The same again").fill(passphrase)
-    page.get_by_role("button", name="Sign up").click()
+    page.get_by_role("button", name="Sign up", exact=True).click()
 
 
 def log_in(page, passphrase=PASSPHRASE, name=NAME):
@@ -167,8 +170,8 @@ def test_everything_works_without_javascript(owned, visit, tmp_path):
     expect(page.get_by_role("link", name=NAME)).to_be_visible()
 
 
-def test_a_passkey_is_added_logs_in_and_is_removed(owned, visit):
-    page = account(visit)
+def with_passkeys(page):
+    """A device that makes passkeys and shows them when asked."""
     devtools = page.context.new_cdp_session(page)
     devtools.send("WebAuthn.enable")
     device = {
@@ -180,6 +183,88 @@ def test_a_passkey_is_added_logs_in_and_is_removed(owned, visit):
         "automaticPresenceSimulation": True,
     }
     devtools.send("WebAuthn.addVirtualAuthenticator", {"options": device})
+
+
+def with_wallet(page, wallet):
+    """A wallet in the browser; another may take its place in what is returned."""
+    present = {"wallet": wallet}
+
+    def signs(text):
+        message = encode_defunct(hexstr=text)
+        return "0x" + bytes(present["wallet"].sign_message(message).signature).hex()
+
+    page.expose_function("walletAccounts", lambda: [present["wallet"].address])
+    page.expose_function("walletSigns", signs)
+    page.add_init_script(PROVIDER)
+    page.reload()
+    return present
+
+
+def unfold(page):
+    for summary in page.locator("summary").all():
+        summary.click()
+
+
+def test_a_passkey_alone_signs_up_logs_in_and_a_passphrase_is_set_later(door, visit):
+    page = visit("/login?next=/account", size="phone", scheme="dark", refusals=(400, 409))
+    with_passkeys(page)
+    by_passkey = page.get_by_role("button", name="Sign up with a passkey")
+    by_passkey.click()
+    expect(page.locator("#other-trouble")).to_have_text("A name has 1 to 100 characters.")
+    assert (fits(page), serious(page)) == (True, [])
+    keep(page, "signup-passkey")
+    page.get_by_label("Name or e-mail address").fill(NAME)
+    by_passkey.click()
+    expect(page).to_have_url(f"{door.url}/account")
+    unfold(page)
+    assert (fits(page), serious(page)) == (True, [])
+    keep(page, "account-passwordless")
+    page.get_by_role("button", name="Remove the passkey").click()
+    expect(page.get_by_role("alert")).to_contain_text("the only way to log in")
+    log_out(page, door)
+    page.goto(f"{door.url}/login?next=/account")
+    page.get_by_role("button", name="Log in with a passkey").click()
+    expect(page).to_have_url(f"{door.url}/account")
+    page.get_by_text("Set a passphrase").click()
+    form = page.get_by_role("form", name="Set a passphrase")
+    form.get_by_label("New passphrase").fill(NEW)
+    form.get_by_label("The same again").fill(NEW)
+    form.get_by_role("button").click()
+    expect(page.get_by_role("status")).to_contain_text("The passphrase is set")
+    log_out(page, door)
+    page.goto(f"{door.url}/login?next=/account")
+    log_in(page, NEW)
+    expect(page).to_have_url(f"{door.url}/account")
+
+
+def test_a_wallet_alone_signs_up_and_logs_in_and_takes_the_key_along(door, visit):
+    page = visit("/signup?next=/account")
+    wallet = Account.create()
+    with_wallet(page, wallet)
+    expect(page.get_by_role("button", name="Sign up with an Ethereum wallet")).to_be_visible()
+    assert (fits(page), serious(page)) == (True, [])
+    keep(page, "signup-wallet")
+    page.get_by_role("button", name="Sign up with an Ethereum wallet").click()
+    expect(page).to_have_url(f"{door.url}/account")
+    expect(page.get_by_role("link", name=f"{wallet.address[:6]}...{wallet.address[-4:]}")).to_be_visible()
+    log_out(page, door)
+    page.goto(f"{door.url}/login?next=/account")
+    page.get_by_role("button", name="Log in with an Ethereum wallet").click()
+    expect(page).to_have_url(f"{door.url}/account")
+    unfold(page)
+    assert (fits(page), serious(page)) == (True, [])
+    export = page.get_by_role("form", name="Export the key")
+    export.get_by_label("Passphrase for the file").fill(NEW)
+    export.get_by_label("The same again").fill(NEW)
+    with page.expect_download() as download:
+        export.get_by_role("button").click()
+    given = json.loads(Path(download.value.path()).read_text())
+    assert Account.from_key(Account.decrypt(given, NEW)).address == door.accounts.vault.address
+
+
+def test_a_passkey_is_added_logs_in_and_is_removed(owned, visit):
+    page = account(visit)
+    with_passkeys(page)
     page.get_by_label("Name of the new passkey").fill(HOSTILE)
     page.get_by_role("button", name="Add a passkey").click()
     expect(page.get_by_role("status")).to_contain_text("Done")
@@ -198,20 +283,8 @@ def test_a_passkey_is_added_logs_in_and_is_removed(owned, visit):
 
 def test_a_wallet_is_added_and_logs_in_and_a_strangers_does_not(owned, visit):
     wallets = [Account.create(), Account.create()]
-    present = {"wallet": wallets[0]}
-
-    def with_wallet(page):
-        page.expose_function("walletAccounts", lambda: [present["wallet"].address])
-        page.expose_function("walletSigns", signs)
-        page.add_init_script(PROVIDER)
-        page.reload()
-
-    def signs(text):
-        message = encode_defunct(hexstr=text)
-        return "0x" + bytes(present["wallet"].sign_message(message).signature).hex()
-
     page = account(visit, refusals=(401,))
-    with_wallet(page)
+    present = with_wallet(page, wallets[0])
     page.get_by_role("button", name="Add a wallet").click()
     expect(page.get_by_role("status")).to_contain_text("Done")
     expect(page.get_by_text(wallets[0].address)).to_be_visible()
@@ -281,8 +354,7 @@ def test_the_pages_are_good_to_read_on_every_screen(door, visit, size, scheme):
     log_in(page)
     expect(page.get_by_role("heading", name="Your account")).to_be_visible()
     keep(page, f"account-{size}-{scheme}")
-    for summary in page.locator("summary").all():
-        summary.click()
+    unfold(page)
     assert (fits(page), serious(page)) == (True, [])
     keep(page, f"account-open-{size}-{scheme}")
     page.goto(f"{door.url}/nothing-here")

@@ -86,8 +86,8 @@ def test_a_locked_key_is_said_with_what_waits_for_it(browser, redis_url, househo
     with identity(redis_url, port, tmp_path, IDENTITY_PASSPHRASE_FILE="") as site:
         page = browser.new_page()
         page.goto(site)
-        expect(page.locator("#door")).to_contain_text("12 of at most 100,000 submissions wait for your login")
-        expect(page.locator("#door a")).to_have_attribute("href", "/login")
+        expect(page.locator("#door")).to_contain_text("12 of at most 100,000 submissions wait for it")
+        expect(page.locator("#door a")).to_have_attribute("href", "/account")
         check(page)
         page.context.close()
 

@@ -1,23 +1,16 @@
 """The owner's page, passkeys and wallets over HTTP."""
 
-import base64
-import hashlib
 import json
-import secrets
-import struct
 import time
 
-import cbor2
 import pytest
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from eth_account import Account
-from eth_account.messages import encode_defunct
 from sqlalchemy import insert, update
 
 from services.identity.accounts.tables import PASSKEYS, SESSIONS, SIGNATURES
 from services.identity.web import cookies
 from tests.accounts_kit import NAME, PASSPHRASE, WRONG, door_at
+from tests.ways_kit import Authenticator, asked, b64, shown, sign
 
 NEW = "nine dry camels again"
 
@@ -158,14 +151,6 @@ def test_a_locked_key_is_opened_by_the_passphrase_on_the_page(tmp_path):
 # Wallets
 
 
-def sign(wallet, text):
-    return "0x" + bytes(wallet.sign_message(encode_defunct(text=text)).signature).hex()
-
-
-def asked(client, wallet, path="/api/wallets/login/text"):
-    return client.post(path, json={"address": wallet.address}).json()
-
-
 @pytest.fixture
 def wallet(home, owner):
     """A wallet that may log in."""
@@ -245,45 +230,6 @@ def test_questions_to_wallets_are_bounded(home, guest, wallet, monkeypatch):
 # Passkeys
 
 
-def b64(raw):
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-class Authenticator:
-    """A passkey in software: ES256, no attestation."""
-
-    def __init__(self, origin, rp="localhost"):
-        self.key, self.id, self.count = ec.generate_private_key(ec.SECP256R1()), secrets.token_bytes(16), 0
-        self.origin, self.rp = origin, rp
-
-    def _told(self, kind, challenge):
-        told = {"type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": False}
-        return json.dumps(told).encode()
-
-    def _seen(self, flags, more=b""):
-        return hashlib.sha256(self.rp.encode()).digest() + struct.pack(">BI", flags, self.count) + more
-
-    def create(self, options):
-        numbers = self.key.public_key().public_numbers()
-        x, y = numbers.x.to_bytes(32, "big"), numbers.y.to_bytes(32, "big")
-        public = cbor2.dumps({1: 2, 3: -7, -1: 1, -2: x, -3: y})
-        seen = self._seen(0x45, bytes(16) + struct.pack(">H", len(self.id)) + self.id + public)
-        made = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": seen})
-        told = self._told("webauthn.create", options["challenge"])
-        return self._credential({"clientDataJSON": b64(told), "attestationObject": b64(made)})
-
-    def get(self, options):
-        self.count += 1
-        told, seen = self._told("webauthn.get", options["challenge"]), self._seen(0x05)
-        signature = self.key.sign(seen + hashlib.sha256(told).digest(), ec.ECDSA(hashes.SHA256()))
-        response = {"clientDataJSON": told, "authenticatorData": seen, "signature": signature}
-        return self._credential({name: b64(raw) for name, raw in response.items()})
-
-    def _credential(self, response):
-        id_ = b64(self.id)
-        return {"id": id_, "rawId": id_, "type": "public-key", "response": response, "clientExtensionResults": {}}
-
-
 @pytest.fixture
 def passkey(home, owner):
     """A passkey that may log in."""
@@ -294,10 +240,6 @@ def passkey(home, owner):
     yield made
     with home.accounts.database.begin() as connection:
         connection.execute(PASSKEYS.delete())
-
-
-def shown(client, passkey):
-    return passkey.get(client.post("/api/passkeys/login/options").json())
 
 
 def test_a_passkey_logs_in_without_a_name(home, guest, passkey):

@@ -2,7 +2,7 @@
 
 sign up, log in --> Owners --> passphrase.py (argon2id), throttle.py
                 --> Sessions (cookies of browsers)
-passkeys.py, wallet.py --> Challenges
+passkeys.py, wallet.py --> Challenges; a newcomer.py --> Owners, for a sign-up without a passphrase
 key --> Vault
 everything --> Database: STATE_DIR/identity/identity.db
 """

@@ -6,33 +6,24 @@ import logging
 import secrets
 import threading
 import time
-import unicodedata
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from services.identity.accounts.db import Database
+from services.identity.accounts.newcomer import LONGEST_NAME, Newcomer, clean_name, forget_owner
 from services.identity.accounts.passphrase import Hashes, normal, weakness
-from services.identity.accounts.tables import CHALLENGES, OWNER, PASSWORDS, THROTTLE
+from services.identity.accounts.refusal import WRONG, LoginError, owned, sentence, span
+from services.identity.accounts.tables import OWNER, PASSWORDS
 from services.identity.accounts.throttle import Throttle
 from services.identity.accounts.vault import Vault, VaultError, WrongPassphrase
-from shared.errors import SwarmError
 
 log = logging.getLogger(__name__)
 
-LONGEST_NAME = 100
+NO_FILE = "Nothing but a passphrase can protect the key here: there is no passphrase file. Sign up with one."
 
-
-class LoginError(Exception):
-    """Not let in; says why in words for the person, and which field of the form is meant."""
-
-    def __init__(self, text: str, field: str = "", status: int = 400, retry_s: int = 0) -> None:
-        super().__init__(text)
-        self.text, self.field, self.status, self.retry_s = text, field, status, retry_s
-
-
-WRONG = "Name or passphrase is wrong."
+__all__ = ["LoginError", "Owners", "Welcome", "forget_owner", "sentence"]
 
 
 @dataclass(frozen=True)
@@ -55,26 +46,45 @@ class Owners:
         with self._database.begin() as connection:
             return connection.scalar(select(OWNER.c.name))
 
+    def has_passphrase(self) -> bool:
+        """Whether the owner can log in by one."""
+        with self._database.begin() as connection:
+            return connection.scalar(select(PASSWORDS.c.owner_id)) is not None
+
     def sign_up(self, name: str, passphrase: str) -> Welcome:
         """Become the owner. Raises LoginError."""
         name, passphrase = clean_name(name), normal(passphrase)
-        if why := weakness(passphrase, name):
-            raise LoginError(why, "passphrase")
+        self.check_new(name, passphrase, "passphrase")
         with self._signing_up:
             if self.name() is not None:
-                raise LoginError("This household has an owner already.", status=409)
+                raise owned()
             # The key first: whoever cannot open it cannot be its owner.
             self._open(passphrase)
-            hashed, now = self._hashes.make(passphrase), time.time()
-            try:
-                with self._database.begin() as connection:
-                    row = {"id": 1, "name": name, "handle": secrets.token_bytes(32), "created": now}
-                    connection.execute(insert(OWNER).values(row))
-                    connection.execute(insert(PASSWORDS).values(owner_id=1, hash=hashed, changed=now))
-            except IntegrityError as error:
-                raise LoginError("This household has an owner already.", status=409) from error
-        log.info("the household has an owner now")
+            hashed = self._hashes.make(passphrase)
+            self._settle(Newcomer(name, lambda connection: _add(connection, hashed)))
         return Welcome(name)
+
+    def sign_up_as(self, newcomer: Newcomer) -> None:
+        """Become the owner without a passphrase. Raises LoginError."""
+        with self._signing_up:
+            self.admit()
+            self._vault.forget_passphrase()  # of a sign-up that was cut off
+            self._settle(newcomer)
+
+    def admit(self) -> None:
+        """Raises LoginError unless somebody can become the owner without a passphrase: the file's protects the key."""
+        if self.name() is not None:
+            raise owned()
+        if not self._vault.opens_itself():
+            raise LoginError(NO_FILE, status=409)
+
+    def _settle(self, newcomer: Newcomer) -> None:
+        try:
+            with self._database.begin() as connection:
+                newcomer.settle(connection)
+        except IntegrityError as error:
+            raise owned() from error
+        log.info("the household has an owner now")
 
     def _open(self, passphrase: str) -> None:
         try:
@@ -120,7 +130,7 @@ class Owners:
         """One more try that may be wrong. Raises LoginError when there were too many."""
         if wait := self._throttle.admit(what, address, time.time()):
             log.warning("too many tries from %s: the next is looked at in %d s", address, wait)
-            raise LoginError(f"Too many tries. Try again in {_span(wait)}.", status=429, retry_s=wait)
+            raise LoginError(f"Too many tries. Try again in {span(wait)}.", status=429, retry_s=wait)
 
     def forgive(self, what: str, address: str) -> None:
         """It was right after all."""
@@ -130,8 +140,7 @@ class Owners:
         """Another passphrase, for the login and for the key. Raises LoginError."""
         self.verify(name, old, address)
         old, new = normal(old), normal(new)
-        if why := weakness(new, name):
-            raise LoginError(why, "new")
+        self.check_new(name, new, "new")
         hashed = self._hashes.make(new)
         if "passphrase" not in self._vault.unlockers():
             with self._database.begin() as connection:
@@ -142,32 +151,27 @@ class Owners:
         except VaultError as error:
             raise LoginError(sentence(error), "old") from error
 
+    def set_first(self, name: str, new: str) -> None:
+        """A passphrase for an owner who has none: it logs in, and opens the key, too. Raises LoginError."""
+        new = normal(new)
+        self.check_new(name, new, "new")
+        hashed = self._hashes.make(new)
+        try:
+            self._vault.add_passphrase(new, also=lambda connection: _add(connection, hashed))
+        except VaultError as error:
+            raise LoginError(sentence(error), status=409) from error
+        except IntegrityError as error:
+            raise LoginError("There is a passphrase already.", "old", 409) from error
+
+    def check_new(self, name: str, passphrase: str, field: str) -> None:
+        """Raises LoginError for a passphrase that will not do."""
+        if why := weakness(normal(passphrase), name):
+            raise LoginError(why, field)
+
+
+def _add(connection: Connection, hashed: str) -> None:
+    connection.execute(insert(PASSWORDS).values(owner_id=1, hash=hashed, changed=time.time()))
+
 
 def _put(connection: Connection, hashed: str) -> None:
     connection.execute(update(PASSWORDS).values(hash=hashed, changed=time.time()))
-
-
-def sentence(error: SwarmError) -> str:
-    """Cause and remedy, as a page says it."""
-    return f"{error.cause[:1].upper()}{error.cause[1:]}: {error.remedy}."
-
-
-def clean_name(name: str) -> str:
-    """A name or an e-mail address as it is kept. Raises LoginError."""
-    name = " ".join(normal(name).split())
-    if not name or len(name) > LONGEST_NAME:
-        raise LoginError(f"A name has 1 to {LONGEST_NAME} characters.", "name")
-    if any(unicodedata.category(letter).startswith("C") for letter in name):
-        raise LoginError("A name has no invisible characters.", "name")
-    return name
-
-
-def _span(seconds: int) -> str:
-    return f"{seconds} seconds" if seconds < 90 else f"{-(-seconds // 60)} minutes"
-
-
-def forget_owner(connection: Connection) -> None:
-    """Whoever signs up next is the owner: passphrase, passkeys, wallets and sessions go with the former one."""
-    connection.execute(delete(OWNER))
-    for table in (THROTTLE, CHALLENGES):
-        connection.execute(delete(table))

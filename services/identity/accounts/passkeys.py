@@ -1,4 +1,4 @@
-"""Passkeys (WebAuthn): registered and asked for by py_webauthn, one challenge for each."""
+"""Passkeys (WebAuthn), one challenge for each question (ceremony.py)."""
 
 from __future__ import annotations
 
@@ -7,33 +7,21 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from webauthn import (
-    generate_authentication_options,
-    generate_registration_options,
-    options_to_json,
-    verify_authentication_response,
-    verify_registration_response,
-)
-from webauthn.helpers import bytes_to_base64url, generate_challenge, parse_client_data_json
+from webauthn.helpers import bytes_to_base64url, generate_challenge
 from webauthn.helpers.base64url_to_bytes import base64url_to_bytes
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
 
+from services.identity.accounts import ceremony
 from services.identity.accounts.challenges import Challenges
 from services.identity.accounts.db import Database
-from services.identity.accounts.owners import LoginError
+from services.identity.accounts.newcomer import Newcomer, check_ways, clean_name, new_handle
+from services.identity.accounts.refusal import LoginError
 from services.identity.accounts.site import Site
 from services.identity.accounts.tables import OWNER, PASSKEYS
 
-REGISTER, LOGIN = "passkey register", "passkey login"
+REGISTER, LOGIN, SIGN_UP = "passkey register", "passkey login", "passkey sign-up"
 MAX_PASSKEYS = 10
-REFUSED = "This passkey was not accepted."
 
 
 @dataclass(frozen=True)
@@ -58,111 +46,97 @@ class Passkeys:
             rows = connection.execute(select(PASSKEYS).order_by(PASSKEYS.c.created)).all()
         return [Passkey(bytes_to_base64url(row.credential_id), row.label, row.created, row.used) for row in rows]
 
-    def begin_registration(self, site: Site, browser: str) -> str:
-        """What the browser is asked, as JSON. Raises LoginError."""
+    def begin_registration(self, site: Site, browser: str) -> dict[str, Any]:
+        """What the browser is asked. Raises LoginError."""
         with self._database.begin() as connection:
             owner = connection.execute(select(OWNER)).one()
             known = connection.scalars(select(PASSKEYS.c.credential_id)).all()
         if len(known) >= MAX_PASSKEYS:
             raise LoginError(f"There are {MAX_PASSKEYS} passkeys already: remove one first.", status=409)
-        challenge = generate_challenge()
-        self._challenges.put(bytes_to_base64url(challenge), REGISTER, browser, "")
-        options = generate_registration_options(
-            rp_id=site.host,
-            rp_name="RL Swarm",
-            user_name=owner.name,
-            user_id=owner.handle,
-            challenge=challenge,
-            exclude_credentials=[PublicKeyCredentialDescriptor(id=id_) for id_ in known],
-            authenticator_selection=AuthenticatorSelectionCriteria(
-                resident_key=ResidentKeyRequirement.REQUIRED, user_verification=UserVerificationRequirement.PREFERRED
-            ),
-        )
-        return options_to_json(options)
+        return ceremony.to_make(site, owner.name, owner.handle, self._ask(REGISTER, browser), known)
 
     def register(self, credential: dict[str, Any], label: str, site: Site, browser: str) -> None:
         """Take the browser's answer. Raises LoginError."""
-        challenge = self._challenge(credential, REGISTER, browser)
-        try:
-            made = verify_registration_response(
-                credential=credential,
-                expected_challenge=challenge,
-                expected_rp_id=site.host,
-                expected_origin=site.origin,
-            )
-        except Exception as error:  # whatever a forged answer makes the parsers of CBOR, X.509 and keys raise
-            raise LoginError(REFUSED) from error
-        row = {
-            "credential_id": made.credential_id,
-            "owner_id": 1,
-            "public_key": made.credential_public_key,
-            "sign_count": made.sign_count,
-            "label": _label(label),
-            "created": time.time(),
-        }
+        challenge, _ = self._asked(credential, REGISTER, browser)
+        row = _row(credential, label, site, challenge)
         try:
             with self._database.begin() as connection:
                 connection.execute(insert(PASSKEYS).values(row))
         except IntegrityError as error:
             raise LoginError("This passkey is known already.", status=409) from error
 
-    def begin_login(self, site: Site, browser: str) -> str:
-        """What the browser is asked, as JSON: any passkey of this site, no name needed."""
-        challenge = generate_challenge()
-        self._challenges.put(bytes_to_base64url(challenge), LOGIN, browser, "")
-        return options_to_json(generate_authentication_options(rp_id=site.host, challenge=challenge))
+    def begin_sign_up(self, name: str, site: Site, browser: str) -> dict[str, Any]:
+        """What the browser of somebody who would be the owner is asked. Raises LoginError."""
+        name, handle = clean_name(name), new_handle()
+        kept = json.dumps({"name": name, "handle": handle.hex()})
+        return ceremony.to_make(site, name, handle, self._ask(SIGN_UP, browser, kept))
+
+    def newcomer(self, credential: dict[str, Any], site: Site, browser: str) -> Newcomer:
+        """Who would be the owner and log in by this passkey, made as `begin_sign_up` asked. Raises LoginError."""
+        challenge, kept = self._asked(credential, SIGN_UP, browser)
+        row, told = _row(credential, "", site, challenge), json.loads(kept)
+
+        def add(connection: Connection) -> None:
+            connection.execute(insert(PASSKEYS).values(row))
+
+        return Newcomer(told["name"], add, bytes.fromhex(told["handle"]))
+
+    def begin_login(self, site: Site, browser: str) -> dict[str, Any]:
+        """What the browser is asked."""
+        return ceremony.to_show(site, self._ask(LOGIN, browser))
 
     def log_in(self, credential: dict[str, Any], site: Site, browser: str) -> None:
         """Let the owner in, or raise LoginError, the same for an unknown passkey as for a wrong signature."""
-        challenge = self._challenge(credential, LOGIN, browser)
+        challenge, _ = self._asked(credential, LOGIN, browser)
         try:
             id_ = base64url_to_bytes(str(credential.get("id", "")))
         except ValueError as error:
-            raise LoginError(REFUSED, status=401) from error
+            raise LoginError(ceremony.REFUSED, status=401) from error
         with self._database.begin() as connection:
             row = connection.execute(select(PASSKEYS).where(PASSKEYS.c.credential_id == id_)).one_or_none()
             if row is None:
-                raise LoginError(REFUSED, status=401)
-            try:
-                done = verify_authentication_response(
-                    credential=credential,
-                    expected_challenge=challenge,
-                    expected_rp_id=site.host,
-                    expected_origin=site.origin,
-                    credential_public_key=row.public_key,
-                    credential_current_sign_count=row.sign_count,
-                )
-            except Exception as error:  # as in `register`
-                raise LoginError(REFUSED, status=401) from error
+                raise LoginError(ceremony.REFUSED, status=401)
+            done = ceremony.shown(credential, site, challenge, row.public_key, row.sign_count)
             values = {"sign_count": done.new_sign_count, "used": time.time()}
             connection.execute(update(PASSKEYS).where(PASSKEYS.c.credential_id == id_).values(values))
 
     def remove(self, id_: str) -> None:
-        """Forget one."""
+        """Forget one. Raises LoginError if nothing else lets the owner in."""
         try:
             raw = base64url_to_bytes(id_)
         except ValueError:
             return
         with self._database.begin() as connection:
             connection.execute(delete(PASSKEYS).where(PASSKEYS.c.credential_id == raw))
+            check_ways(connection)
 
-    def _challenge(self, credential: dict[str, Any], purpose: str, browser: str) -> bytes:
-        """The challenge that the answer names, if we asked it; used up."""
-        try:
-            told = parse_client_data_json(base64url_to_bytes(credential["response"]["clientDataJSON"])).challenge
-        except Exception as error:  # a stranger's JSON, parsed by a library
-            raise LoginError(REFUSED) from error
-        if self._challenges.take(bytes_to_base64url(told), purpose, browser) is None:
+    def _ask(self, purpose: str, browser: str, kept: str = "") -> bytes:
+        """A new challenge; `kept` comes back with the answer."""
+        challenge = generate_challenge()
+        self._challenges.put(bytes_to_base64url(challenge), purpose, browser, kept)
+        return challenge
+
+    def _asked(self, credential: dict[str, Any], purpose: str, browser: str) -> tuple[bytes, str]:
+        """The challenge that the answer names, if we asked it, and what was kept with it; used up."""
+        told = ceremony.told_challenge(credential)
+        kept = self._challenges.take(bytes_to_base64url(told), purpose, browser)
+        if kept is None:
             raise LoginError("This took too long. Try again.")
-        return told
+        return told, kept
+
+
+def _row(credential: dict[str, Any], label: str, site: Site, challenge: bytes) -> dict[str, Any]:
+    made = ceremony.made(credential, site, challenge)
+    return {
+        "credential_id": made.credential_id,
+        "owner_id": 1,
+        "public_key": made.credential_public_key,
+        "sign_count": made.sign_count,
+        "label": _label(label),
+        "created": time.time(),
+    }
 
 
 def _label(label: str) -> str:
     shown = "".join(letter for letter in label if letter.isprintable()).strip()[:60]
     return shown or "Passkey"
-
-
-def as_json(text: str) -> dict[str, Any]:
-    """Options as a route returns them."""
-    found: dict[str, Any] = json.loads(text)
-    return found

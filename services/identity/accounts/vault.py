@@ -9,7 +9,6 @@ The same key is kept once for each way to open it: "file" (IDENTITY_PASSPHRASE_F
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from eth_account.signers.local import LocalAccount
 from sqlalchemy import Connection, delete, insert, select, update
 
 from services.identity.accounts.db import Database
+from services.identity.accounts.former import former_key, lay_aside
 from services.identity.accounts.keystore import FAST, STRONG, VaultError, WrongPassphrase, decrypt, encrypt
 from services.identity.accounts.tables import CHAINS, KEYSTORES
 from shared.errors import SettingsError
@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 
 State = Literal["none", "locked", "ready"]
 Unlocker = Literal["file", "passphrase"]
-OLD_KEY = re.compile(r"0x[0-9a-fA-F]{64}")
 
 __all__ = ["State", "Unlocker", "Vault", "VaultError", "WrongPassphrase"]
 
@@ -59,7 +58,7 @@ class Vault:
     def start(self, file_secret: str | None) -> None:
         """With a passphrase file, make or open the key now. Raises SettingsError when it does not fit."""
         self.know_file(file_secret)
-        self._lay_aside()
+        lay_aside(self._adopt, self.address)
         if file_secret is None:
             return
         if self.address is None:
@@ -87,10 +86,10 @@ class Vault:
         with self._lock:
             if self.address is not None:
                 raise VaultError("this household has a key already", "use it, or import another")
-            account = self._adopted() or Account.create()
+            account = former_key(self._adopt) or Account.create()
             self._replace(account, {unlocker: secret})
             log.info("the household's account is %s", account.address)
-        self._lay_aside()
+        lay_aside(self._adopt, self.address)
 
     def unlock(self, secret: str, unlocker: Unlocker | None = None) -> None:
         """Take the key into memory. Raises WrongPassphrase, and VaultError if there is no key of that kind."""
@@ -106,10 +105,7 @@ class Vault:
             self.create("passphrase", passphrase)
         unlockers = self.unlockers()
         if self._account is None and "passphrase" not in unlockers:
-            raise VaultError(
-                "the key is encrypted under a passphrase file that is not there",
-                "set IDENTITY_PASSPHRASE_FILE and start again",
-            )
+            raise _no_file()
         if self._account is None:
             self.unlock(passphrase, "passphrase")
         secrets: dict[Unlocker, str | None] = {"file": self._file_secret, "passphrase": passphrase}
@@ -128,9 +124,9 @@ class Vault:
             return encrypt(self._ready(), passphrase, self._cost)
 
     def import_keystore(self, text: str, passphrase: str, owner: str | None) -> str:
-        """Replace the key by the one in a file; its address. The owner's passphrase opens it from now on.
+        """Replace the key by the one in a file; its address. Passphrase file and owner's passphrase open it then.
 
-        The former key stays in the database, encrypted, out of use. Raises VaultError.
+        Either may be missing. The former key stays in the database, encrypted, out of use. Raises VaultError.
         """
         with self._lock:
             account = decrypt(text, passphrase)
@@ -156,6 +152,28 @@ class Vault:
             connection.execute(update(KEYSTORES).where(_in_use(), KEYSTORES.c.unlocker == unlocker).values(json=text))
             also(connection)
 
+    def add_passphrase(self, passphrase: str, also: Callable[[Connection], None]) -> None:
+        """Let a passphrase open the key, too, and do something else in the same transaction.
+
+        Raises VaultError when the key is not at hand.
+        """
+        with self._lock:
+            account = self._ready()
+            text = encrypt(account, passphrase, self._cost)
+            with self._database.begin() as connection:
+                _retire(connection, "passphrase")
+                _insert(connection, "passphrase", account.address, text)
+                also(connection)
+
+    def forget_passphrase(self) -> None:
+        """Only the passphrase file opens the key from now on."""
+        with self._database.begin() as connection:
+            _retire(connection, "passphrase")
+
+    def opens_itself(self) -> bool:
+        """Whether the key is open and will be at every start, whoever logs in."""
+        return self.state == "ready" and "file" in self.unlockers()
+
     def unlockers(self) -> tuple[Unlocker, ...]:
         """The ways in which the key can be opened."""
         with self._database.begin() as connection:
@@ -163,8 +181,11 @@ class Vault:
 
     def _ready(self) -> LocalAccount:
         if self._account is None:
-            cause = "the household's key is locked" if self.address else "this household has no key yet"
-            raise VaultError(cause, "log in with the passphrase" if self.address else "sign up on the page")
+            if self.address is None:
+                raise VaultError("this household has no key yet", "sign up on the page")
+            if "passphrase" not in self.unlockers():
+                raise _no_file()
+            raise VaultError("the household's key is locked", "log in with the passphrase")
         return self._account
 
     def _decrypted(self, secret: str, unlocker: Unlocker | None) -> LocalAccount:
@@ -191,37 +212,31 @@ class Vault:
         log.info("the key can be opened by the owner's %s from now on", unlocker)
 
     def _replace(self, account: LocalAccount, secrets: dict[Unlocker, str]) -> None:
+        if not secrets:
+            raise _no_file()  # nothing could open it after a restart
         texts = {unlocker: encrypt(account, secret, self._cost) for unlocker, secret in secrets.items()}
         with self._database.begin() as connection:
-            connection.execute(update(KEYSTORES).where(_in_use()).values(retired=time.time()))
+            _retire(connection, "file", "passphrase")
             for unlocker, text in texts.items():
                 _insert(connection, unlocker, account.address, text)
             connection.execute(delete(CHAINS))  # nonces of another account
         self._account, self.address = account, str(account.address)
 
-    def _adopted(self) -> LocalAccount | None:
-        """The key that versions before this one kept in a file of the coordinator."""
-        if self._adopt is None or not self._adopt.exists():
-            return None
-        text = self._adopt.read_text().strip()
-        if not OLD_KEY.fullmatch(text):
-            raise VaultError(f"{self._adopt} holds no account key", "restore it from a backup, or move it away")
-        log.info("the key in %s becomes the household's; the file is no longer read", self._adopt)
-        account: LocalAccount = Account.from_key(text)
-        return account
-
-    def _lay_aside(self) -> None:
-        """The file whose key is the household's by now is no longer read by anybody."""
-        path = self._adopt
-        if path is None or self.address is None or not path.exists():
-            return
-        text = path.read_text().strip()
-        if OLD_KEY.fullmatch(text) and Account.from_key(text).address == self.address:
-            path.rename(path.with_name(path.name + ".adopted"))
-
 
 def _in_use() -> Any:
     return KEYSTORES.c.retired.is_(None)
+
+
+def _no_file() -> VaultError:
+    return VaultError(
+        "the key is encrypted under a passphrase file that is not there",
+        "put it back, set IDENTITY_PASSPHRASE_FILE and start again",
+    )
+
+
+def _retire(connection: Connection, *unlockers: Unlocker) -> None:
+    those = KEYSTORES.c.unlocker.in_(unlockers)
+    connection.execute(update(KEYSTORES).where(_in_use(), those).values(retired=time.time()))
 
 
 def _insert(connection: Connection, unlocker: Unlocker, address: str, text: str) -> None:

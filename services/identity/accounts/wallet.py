@@ -14,17 +14,22 @@ from datetime import UTC, datetime
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_utils.address import is_address, to_checksum_address
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from services.identity.accounts.challenges import LIFE_S, Challenges
 from services.identity.accounts.db import Database
-from services.identity.accounts.owners import LoginError
+from services.identity.accounts.newcomer import Newcomer, check_ways, clean_name
+from services.identity.accounts.refusal import LoginError
 from services.identity.accounts.site import Site
 from services.identity.accounts.tables import WALLETS
 
-LINK, LOGIN = "wallet link", "wallet login"
-STATEMENTS = {LOGIN: "Log in to your RL swarm.", LINK: "Let this wallet log in to your RL swarm."}
+LINK, LOGIN, SIGN_UP = "wallet link", "wallet login", "wallet sign-up"
+STATEMENTS = {
+    LOGIN: "Log in to your RL swarm.",
+    LINK: "Let this wallet log in to your RL swarm.",
+    SIGN_UP: "Become the owner of this RL swarm.",
+}
 CHAIN_ID = 1  # the standard wants one; nothing is sent to any chain
 MAX_WALLETS = 10
 REFUSED = "This wallet was not accepted."
@@ -55,6 +60,11 @@ def compose(site: Site, address: str, statement: str, nonce: str, issued_at: flo
         f"Expiration Time: {_iso(issued_at + LIFE_S)}",
     )
     return "\n".join(lines)
+
+
+def short(address: str) -> str:
+    """An address as a name that can be typed: 0x1234...abcd."""
+    return f"{address[:6]}...{address[-4:]}"
 
 
 def signer(text: str, signature: str) -> str | None:
@@ -101,14 +111,26 @@ class Wallets:
             with self._database.begin() as connection:
                 if (connection.scalar(select(func.count()).select_from(WALLETS)) or 0) >= MAX_WALLETS:
                     raise LoginError(f"There are {MAX_WALLETS} wallets already: remove one first.", status=409)
-                connection.execute(insert(WALLETS).values(address=address, owner_id=1, created=self._clock()))
+                self._add(connection, address)
         except IntegrityError as error:
             raise LoginError("This wallet is known already.", status=409) from error
 
+    def newcomer(self, name: str, nonce: str, signature: str, site: Site, browser: str) -> Newcomer:
+        """Who would be the owner and log in by this wallet; it lends its address where no name is given.
+
+        Raises LoginError.
+        """
+        address = self._signed(nonce, signature, SIGN_UP, site, browser)
+        return Newcomer(clean_name(name.strip() or short(address)), lambda connection: self._add(connection, address))
+
     def remove(self, address: str) -> None:
-        """Forget one."""
+        """Forget one. Raises LoginError if nothing else lets the owner in."""
         with self._database.begin() as connection:
             connection.execute(delete(WALLETS).where(WALLETS.c.address == address))
+            check_ways(connection)
+
+    def _add(self, connection: Connection, address: str) -> None:
+        connection.execute(insert(WALLETS).values(address=address, owner_id=1, created=self._clock()))
 
     def _signed(self, nonce: str, signature: str, purpose: str, site: Site, browser: str) -> str:
         """The address that signed exactly what we wrote for it, for this site."""

@@ -1,4 +1,4 @@
-// What the scripts of login and account pages share: requests with the page's token, buttons, messages.
+// What the scripts of sign-up, login and account pages share: requests with the page's token, buttons, messages.
 
 const section = document.getElementById("other-ways") ?? document.getElementById("more-ways");
 const trouble = document.getElementById("other-trouble") ?? document.getElementById("more-trouble");
@@ -16,26 +16,31 @@ export async function post(path, body = {}) {
   throw new Error(typeof why === "string" ? why : "This did not work. Load the page again and retry.");
 }
 
-/** Show elements that need this script, and the section they are in. */
-export function show(...elements) {
-  for (const one of [section, ...elements]) one.hidden = false;
-}
-
-/** Let a click on a button begin something that may take a while; meanwhile it cannot be clicked again. */
-export function busy(button, begin) {
+/** Show a button that needs its script, and the section it is in; a click begins something that may take a while. */
+export function offer(id, begin, because) {
+  const button = document.getElementById(id);
+  if (!button) return;
+  for (const one of [section, button]) one.hidden = false;
   button.addEventListener("click", async () => {
     trouble.hidden = true;
-    button.disabled = true;
-    await begin();
+    button.disabled = true; // it cannot be clicked again meanwhile
+    await begin().catch((error) => tell(because(error)));
     button.disabled = false;
   });
 }
 
 /** Say what went wrong. */
-export function tell(text) {
+function tell(text) {
   trouble.textContent = text;
   trouble.hidden = false;
 }
+
+/** Where to go after the login. */
+export const next = () => section.dataset.next;
+
+/** What the form of the sign-up says besides a passphrase. */
+export const newcomer = () => ({ name: value("signup-name"), code: value("signup-code") });
+const value = (id) => document.getElementById(id)?.value ?? "";
 
 /** Go on to where the server says. */
 export const entered = ({ next }) => location.assign(next || "/");

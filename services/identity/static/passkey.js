@@ -1,9 +1,9 @@
-// Passkeys: the buttons of login and account pages. Without this script, or without passkeys, they stay hidden.
+// Passkeys: the buttons of sign-up, login and account pages. Without this script, or without passkeys, they stay hidden.
 
-import { busy, entered, post, show, tell } from "./door.js";
+import { entered, newcomer, next, offer, post } from "./door.js";
 
 const usable = window.isSecureContext && "PublicKeyCredential" in window;
-const login = document.getElementById("passkey-login"), add = document.getElementById("passkey-add");
+const label = document.getElementById("passkey-label");
 
 const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
 const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
@@ -30,13 +30,19 @@ function answered(credential) {
 async function logIn() {
   const options = await post("/api/passkeys/login/options");
   const credential = await navigator.credentials.get(asked(options));
-  entered(await post("/api/passkeys/login", { credential: answered(credential), next: login.parentElement.dataset.next }));
+  entered(await post("/api/passkeys/login", { credential: answered(credential), next: next() }));
+}
+
+async function signUp() {
+  const { name, code } = newcomer();
+  const credential = await navigator.credentials.create(asked(await post("/api/signup/passkey/options", { name, code })));
+  entered(await post("/api/signup/passkey", { credential: answered(credential), code, next: next() }));
 }
 
 async function addOne() {
   const options = await post("/api/passkeys/options");
   const credential = await navigator.credentials.create(asked(options));
-  await post("/api/passkeys", { credential: answered(credential), label: document.getElementById("passkey-label").value });
+  await post("/api/passkeys", { credential: answered(credential), label: label.value });
   entered({ next: "/account?done=passkey" });
 }
 
@@ -48,5 +54,9 @@ function because(error) {
   return error.message;
 }
 
-if (usable && login) show(login), busy(login, () => logIn().catch((error) => tell(because(error))));
-if (usable && add) show(add, document.getElementById("passkey-label")), busy(add, () => addOne().catch((error) => tell(because(error))));
+if (usable) {
+  if (label) label.hidden = false;
+  offer("passkey-login", logIn, because);
+  offer("passkey-signup", signUp, because);
+  offer("passkey-add", addOne, because);
+}

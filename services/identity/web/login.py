@@ -110,6 +110,7 @@ def _signup(request: Request, parts: Parts, next_: str, problem: LoginError | No
         name=name[:100],
         claim=claim.path if claim.needed else None,
         vault=parts.accounts.vault,
+        without=parts.accounts.vault.opens_itself(),
     )
 
 

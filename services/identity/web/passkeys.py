@@ -8,7 +8,6 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from services.identity.accounts.passkeys import as_json
 from services.identity.parts import PartsOf
 from services.identity.web.door import Browser, enter
 from services.identity.web.recent import RecentOwner
@@ -44,7 +43,7 @@ class Entered(BaseModel):
 def ask_for_new(request: Request, parts: PartsOf, session: RecentOwner) -> dict[str, Any]:
     """What to ask navigator.credentials.create() for."""
     site = site_of(request, parts.settings)
-    return as_json(parts.accounts.passkeys.begin_registration(site, session.id))
+    return parts.accounts.passkeys.begin_registration(site, session.id)
 
 
 @router.post("", status_code=204)
@@ -58,12 +57,12 @@ def add(request: Request, parts: PartsOf, session: RecentOwner, made: Made) -> N
 @router.post("/login/options")
 def ask(request: Request, parts: PartsOf, browser: Browser) -> dict[str, Any]:
     """What to ask navigator.credentials.get() for."""
-    return as_json(parts.accounts.passkeys.begin_login(site_of(request, parts.settings), browser))
+    return parts.accounts.passkeys.begin_login(site_of(request, parts.settings), browser)
 
 
 @router.post("/login")
 def log_in(request: Request, response: Response, parts: PartsOf, browser: Browser, shown: Shown) -> Entered:
-    """Log in by passkey. The key stays as it is: only the passphrase opens it."""
+    """Log in by passkey. The key stays as it is: only a passphrase opens it."""
     parts.accounts.passkeys.log_in(shown.credential, site_of(request, parts.settings), browser)
     enter(response, request, parts, "passkey")
     return Entered(next=safe_next(shown.next))

@@ -14,9 +14,14 @@ from services.identity.web.guard import Owner
 AGAIN = "For this, log in again: your login was more than 15 minutes ago."
 
 
-def _recent(session: Owner) -> Session:
+def check_recent(session: Session) -> None:
+    """Raises LoginError when the login was too long ago."""
     if not session.is_recent(time.time()):
-        raise LoginError(AGAIN, "again", 403)
+        raise LoginError(AGAIN, "recent", 403)
+
+
+def _recent(session: Owner) -> Session:
+    check_recent(session)
     return session
 
 

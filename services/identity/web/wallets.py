@@ -65,7 +65,7 @@ def ask_to_log_in(request: Request, parts: PartsOf, browser: Browser, who: Who) 
 
 @router.post("/login")
 def log_in(request: Request, response: Response, parts: PartsOf, browser: Browser, signed: Signed) -> Entered:
-    """Log in by wallet. The household's key stays as it is: only the passphrase opens it."""
+    """Log in by wallet. The household's key stays as it is: only a passphrase opens it."""
     site = site_of(request, parts.settings)
     parts.accounts.wallets.log_in(signed.nonce, signed.signature, site, browser)
     enter(response, request, parts, "wallet")
