@@ -100,6 +100,7 @@ def test_the_keeper_ends_when_anvil_is_killed(start):
 
 def test_a_silent_anvil_makes_it_unhealthy(start):
     chain = start(HEALTH_BOUND_S="2")
+    chain.wait_for(lambda: newest_block(chain.port) == 0)  # a service that has just begun is healthy without one
     chain.wait_for(lambda: json.loads(chain.get("/health"))["status"] == "ok")
     (anvil,) = psutil.Process(chain.process.pid).children()
     anvil.suspend()
