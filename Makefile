@@ -31,7 +31,7 @@ PURE := $(subst $(space),$(comma),$(strip \
   $(patsubst %,shared/%.py,messages asks streams tasks names settings)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test test-unit lint format model contracts bench e2e fresh chaos wheelhouse sbom release-check clean
+.PHONY: help setup install demo test test-unit lint format model contracts bench bench-trainer e2e fresh chaos wheelhouse sbom release-check clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,7 +68,10 @@ contracts: $(VENV)/.all  ## Compile the Solidity sources anew (needs npm)
 	@cd contracts && npm ci --silent --no-fund --no-audit && node build.mjs
 
 bench: $(VENV)/.all  ## Measure every published figure
-	@for script in $(filter-out benchmarks/chaos.py,$(wildcard benchmarks/*.py)); do $(BIN)/python -m benchmarks.$$(basename "$$script" .py) || exit 1; done
+	@for script in $(filter-out benchmarks/chaos.py benchmarks/trainer.py,$(wildcard benchmarks/*.py)); do $(BIN)/python -m benchmarks.$$(basename "$$script" .py) || exit 1; done
+
+bench-trainer: $(VENV)/.dev  ## Measure the trainer beside GenRL and TRL, some 25 minutes; makes GenRL a venv
+	@$(BIN)/python -m benchmarks.trainer
 
 e2e: $(VENV)/.dev  ## The stack in containers: from a clone to a reward, two households, images (needs a container engine)
 	@$(BIN)/python -m pytest -s tests/containers
