@@ -11,7 +11,7 @@ import torch
 
 from services.trainer.policy import Policy
 from services.trainer.rollout import Scored
-from services.trainer.sampling import sample
+from services.trainer.sampling import sample_with_log_probs
 from services.trainer.settings import GameSettings
 from services.trainer.tasks import Tasks
 from shared.messages import Question, Rollouts
@@ -43,13 +43,14 @@ class AnswerGame:
         seed = seed_of(self._seed, self._peer, step, "sample")
         generator = torch.Generator(self._policy.device).manual_seed(seed)
         prompts = [self._policy.prompt(question.text) for question in questions]
-        sampled = sample(self._policy, prompts, self._settings, generator)
-        return [self._group(question, rows) for question, rows in zip(questions, sampled, strict=True)]
+        sampled = zip(*sample_with_log_probs(self._policy, prompts, self._settings, generator), strict=True)
+        return [self._group(question, *rows) for question, rows in zip(questions, sampled, strict=True)]
 
-    def _group(self, question: Question, rows: list[list[int]]) -> Scored:
+    def _group(self, question: Question, rows: list[list[int]], log_probs: list[list[float]]) -> Scored:
         completions = tuple(self._policy.decode(row) for row in rows)
         rewards = tuple(self._tasks.score(question, completion.text) for completion in completions)
-        return Scored(self._peer, question, completions, rewards, tuple(map(tuple, rows)))
+        tokens, likely = tuple(map(tuple, rows)), tuple(map(tuple, log_probs))
+        return Scored(self._peer, question, completions, rewards, tokens, likely, self._policy.version)
 
     def score(self, rollouts: Rollouts) -> list[Scored]:
         """See `Game.score`."""

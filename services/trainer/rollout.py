@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 
 from services.trainer.advantages import informative
@@ -14,6 +14,8 @@ class Scored:
     """G completions of one question and what each earned here.
 
     `tokens` are the ids as sampled, end token included, for local groups: re-tokenized text is not always the same.
+    `log_probs` (nats, one a token) are those of the distribution each token was drawn from: at the sampling
+    temperature, and after top-k and top-p. `version` is the policy's that drew them (`Policy.version`). All three are
     None for peers' groups, which arrive as text.
     """
 
@@ -22,6 +24,8 @@ class Scored:
     completions: tuple[Completion, ...]
     rewards: tuple[float, ...]
     tokens: tuple[tuple[int, ...], ...] | None = None
+    log_probs: tuple[tuple[float, ...], ...] | None = None
+    version: int | None = field(default=None, compare=False)
 
     @property
     def informative(self) -> bool:
