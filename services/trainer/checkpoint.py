@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from services.trainer.learner import Learner
+from services.trainer.picks import Memory
 from services.trainer.policy import Policy
 from shared.messages import Digest, Registration, Reward, Trained, Winners
 
@@ -46,6 +47,7 @@ class Progress(BaseModel):
     swarm: str = ""  # whose rounds are counted, see `Round.swarm`
     sha256: Digest = ""  # of the newest checkpoint's tensors; in its own file: of those beside it
     parent: Digest = ""  # of the checkpoint that one was trained from; "": of none
+    memory: Memory = Memory()  # of the pick
     unsent: tuple[Sent, ...] = ()  # of the last rounds, to be queued (again) after a crash; their keys make it harmless
 
     def with_sent(self, message: Reward | Winners | Trained) -> Progress:
