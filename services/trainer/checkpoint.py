@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from services.trainer import metrics
 from services.trainer.learner import Learner
 from services.trainer.pacing import Pace
+from services.trainer.picks import Memory
 from services.trainer.policy import Policy
 from services.trainer.tensors import digest, read_tensors, write_tensors
 from shared.messages import Digest, Registration, Reward, Trained, Winners
@@ -52,6 +53,7 @@ class Progress(BaseModel):
     micro_groups: int | None = None  # question groups in one backward pass that fit; None: as the settings say
     game: dict[str, JsonValue] = {}  # what the game remembers between two stages of a round, see `Game.state`
     pace: Pace = Pace()  # how fast this trainer was lately
+    memory: Memory = Memory()  # of the pick
     unsent: tuple[Sent, ...] = ()  # of the last rounds, to be queued (again) after a crash; their keys make it harmless
 
     def next(self, count: int) -> range:

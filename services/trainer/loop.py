@@ -18,8 +18,9 @@ from services.trainer.exchange import PeerFeed, Want, collect, collect_again, is
 from services.trainer.game import AnswerGame, Game
 from services.trainer.journal import Journal
 from services.trainer.learner import Learner, Update
-from services.trainer.mixing import mix, points, winners
+from services.trainer.mixing import points, winners
 from services.trainer.outbox import Outbox
+from services.trainer.picks import PICKS, Offer
 from services.trainer.policy import Policy
 from services.trainer.rollout import Scored
 from services.trainer.settings import TrainerSettings
@@ -179,7 +180,10 @@ class Trainer:
 
     def _mix(self, local: Sequence[Scored], external: Sequence[Scored]) -> list[Scored]:
         learner = self.settings.learner
-        return mix(local, external, learner.local_groups, learner.external_groups, self._random("mix"))
+        offer = Offer(local, external, learner.local_groups, learner.external_groups, self.progress.step)
+        picked = PICKS[learner.pick](offer, self.progress.memory, self._random("mix"))
+        self.progress = self.progress.model_copy(update={"memory": picked.memory})
+        return picked.batch
 
     def _learn(self, batch: Sequence[Scored]) -> Update:
         """One update; none when nobody's answers differ in reward."""
