@@ -65,7 +65,7 @@ def resident_bytes() -> int:
 
 
 def _memory() -> Iterator[GaugeMetricFamily]:
-    told = _meminfo()
+    told = meminfo()
     if "MemTotal" not in told or "MemAvailable" not in told:
         return
     size, available = told["MemTotal"], told["MemAvailable"]
@@ -79,8 +79,8 @@ def _memory() -> Iterator[GaugeMetricFamily]:
     yield _gauge("swarm_service_memory_limited", "1 if the limit is the container's own, 0 if it is the host", own)
 
 
-def _meminfo() -> dict[str, int]:
-    """The kernel's own figures, in bytes (its kB are 1024)."""
+def meminfo() -> dict[str, int]:
+    """The kernel's own figures of the machine's memory, in bytes (its kB are 1024); none on a Mac."""
     try:
         lines = MEMINFO.read_text().splitlines()
     except OSError:

@@ -66,14 +66,14 @@ class Learner:
             policy.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
 
-    def update(self, groups: Sequence[Scored]) -> Update:
+    def update(self, groups: Sequence[Scored], step: int | None = None) -> Update:
         """Learn from the groups; what a pass found before its (last) step.
 
-        Groups and completions without an advantage count in what the loss is divided by, and are not computed.
+        Those sampled at the step `step` were sampled by the present weights; None: all were. Groups and completions without an advantage count in what the loss is divided by, and are not computed.
         """
         if not any(group.informative for group in groups):
             return Update(0.0, 0.0, noop="flat" if groups else "empty")
-        batch = self._batch(groups)
+        batch = self._batch(groups, step)
         scale = Scale(len(batch.completions), sum(map(len, batch.completions)), self._max_length)
         if self._reference is None:
             batch = batch.teaching()
@@ -119,7 +119,6 @@ class Learner:
     def _step(self, sums: Sums, scale: Scale) -> Update:
         norm = torch.nn.utils.clip_grad_norm_(self._policy.model.parameters(), self._settings.max_gradient_norm)
         self.optimizer.step()
-        self._policy.version += 1
         return Update(float(sums.loss), float(norm), float(sums.clipped) / scale.tokens, float(sums.kl) / scale.tokens)
 
     @torch.no_grad()
@@ -128,19 +127,19 @@ class Learner:
             return None
         return log_probs(self._policy, self._reference, part, self._temperature)[0]
 
-    def _batch(self, groups: Sequence[Scored]) -> Batch:
+    def _batch(self, groups: Sequence[Scored], step: int | None) -> Batch:
         completions = [self._tokens(group) for group in groups]
         return Batch(
             prompts=[self._policy.prompt(group.question.text) for group in groups],
             completions=[row for rows in completions for row in rows],
             owner=[index for index, rows in enumerate(completions) for _ in rows],
             advantages=batch_advantages([group.rewards for group in groups], self._settings.scale_rewards),
-            old=[row for group in groups for row in self._sampled_by(group)],
+            old=[row for group in groups for row in self._noted(group, step)],
         )
 
-    def _sampled_by(self, group: Scored) -> Sequence[Tensor | None]:
+    def _noted(self, group: Scored, step: int | None) -> Sequence[Tensor | None]:
         """Log-probabilities of an earlier policy that sampled the group; None where the present one stands for it."""
-        if group.log_probs is None or group.version == self._policy.version:
+        if group.log_probs is None or step is None or group.step == step:
             return [None] * len(group.completions)
         return [torch.tensor(row, device=self._policy.device) for row in group.log_probs]
 

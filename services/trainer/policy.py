@@ -30,7 +30,6 @@ class Policy:
     def __init__(self, settings: PolicySettings) -> None:
         self.name = settings.model
         self.device = _device(settings)
-        self.version = 0  # updates made in this process: whoever samples notes by which weights
         self._source = str(EMBEDDED) if settings.model == "embedded" else settings.model
         self._token = settings.hf_token.get_secret_value() if settings.hf_token else None
         try:

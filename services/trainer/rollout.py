@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import fmean
 
 from services.trainer.advantages import informative
@@ -15,8 +15,8 @@ class Scored:
 
     `tokens` are the ids as sampled, end token included, for local groups: re-tokenized text is not always the same.
     `log_probs` (nats, one a token) are those of the distribution each token was drawn from: at the sampling
-    temperature, and after top-k and top-p. `version` is the policy's that drew them (`Policy.version`). All three are
-    None for peers' groups, which arrive as text.
+    temperature, and after top-k and top-p. `step` is this peer's at which they were drawn, which tells by what weights.
+    All three are None for peers' groups, which arrive as text.
     """
 
     author: str  # peer id
@@ -25,7 +25,7 @@ class Scored:
     rewards: tuple[float, ...]
     tokens: tuple[tuple[int, ...], ...] | None = None
     log_probs: tuple[tuple[float, ...], ...] | None = None
-    version: int | None = field(default=None, compare=False)
+    step: int | None = None
 
     @property
     def informative(self) -> bool:
