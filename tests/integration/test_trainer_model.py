@@ -9,9 +9,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma3TextConfig, 
 
 from services.trainer.batches import Batch
 from services.trainer.checkpoint import Checkpoints, Progress
+from services.trainer.choice import EMBEDDED
 from services.trainer.game import AnswerGame
 from services.trainer.learner import Learner
-from services.trainer.policy import EMBEDDED, Policy
+from services.trainer.policy import Policy
 from services.trainer.rollout import Scored
 from services.trainer.sampling import draw, sample, sample_with_log_probs
 from services.trainer.settings import TrainerSettings
