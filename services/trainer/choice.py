@@ -13,6 +13,7 @@ import logging
 from pathlib import Path
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from services.trainer.footprint import Shape, gib, shape_of
@@ -67,7 +68,7 @@ def planned_shape(folder: Path) -> Shape | None:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
         return shape_of(config.get_text_config(), sum(parameter.numel() for parameter in model.parameters()))
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, StrictDataclassError) as error:
         log.debug("the size of %s is not known: %s", folder, error)
         return None
 

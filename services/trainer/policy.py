@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -36,7 +37,7 @@ class Policy:
         try:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(self._source)
             model = self._load(torch.float32)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, StrictDataclassError) as error:
             cause = f"the model {settings.model!r} cannot be loaded: {str(error).strip().splitlines()[0].rstrip('.')}"
             raise SettingsError(cause, "set MODEL_NAME to a Hugging Face id, a folder, or `embedded`") from error
         self.model: Any = model.to(self.device)
