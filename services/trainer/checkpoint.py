@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -43,14 +43,16 @@ class Progress(BaseModel):
 
     step: int = 0  # updates tried since the peer began; picks questions and randomness
     round: int = -1  # last round trained
+    stage: int = 0  # of that round, the last one trained
+    game: JsonValue = None  # what the rest of the round needs of its earlier stages, see `Game.state`
     swarm: str = ""  # whose rounds are counted, see `Round.swarm`
     sha256: Digest = ""  # of the newest checkpoint's tensors; in its own file: of those beside it
     parent: Digest = ""  # of the checkpoint that one was trained from; "": of none
     unsent: tuple[Sent, ...] = ()  # of the last rounds, to be queued (again) after a crash; their keys make it harmless
 
-    def with_sent(self, message: Reward | Winners | Trained) -> Progress:
-        """One message more; the oldest are forgotten."""
-        return self.model_copy(update={"unsent": (*self.unsent, message)[-REMEMBERED:]})
+    def with_sent(self, *messages: Reward | Winners | Trained) -> Progress:
+        """These messages more; the oldest are forgotten."""
+        return self.model_copy(update={"unsent": (*self.unsent, *messages)[-REMEMBERED:]})
 
     def sealed(self, sha256: str, told: str) -> Progress:
         """As written beside tensors of this digest; the event of key `told` names them ("": none does)."""

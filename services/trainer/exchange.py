@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
 
-from services.trainer.game import Game
+from services.trainer.games.game import Game
 from services.trainer.metrics import EXTERNAL_GROUPS
 from services.trainer.rollout import Scored
 from shared.messages import Rollouts, Round

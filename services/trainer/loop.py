@@ -13,7 +13,8 @@ from services.trainer.activity import ALONE, Diary
 from services.trainer.answers import Answers
 from services.trainer.checkpoint import Checkpoints
 from services.trainer.exchange import PeerFeed, Want, collect
-from services.trainer.game import AnswerGame, Game
+from services.trainer.games.answer import AnswerGame
+from services.trainer.games.game import Game, Table
 from services.trainer.learner import Learner, Update
 from services.trainer.mixing import mix, points, winners
 from services.trainer.outbox import Outbox
@@ -43,13 +44,13 @@ class Trainer:
             max_new_tokens=settings.game.max_new_tokens,
         )
         tasks = Tasks(settings.data, seed_of(settings.seed, peer))
-        self.game: Game = AnswerGame(
-            self.policy, tasks, settings.game, peer=peer, questions=settings.questions, seed=settings.seed
-        )
+        table = Table(self.policy, tasks, settings.game, peer, settings.questions, settings.seed)
+        self.game: Game = AnswerGame(table)
         self.feed, self.outbox, self.diary = PeerFeed(context.queue, peer), Outbox(context), Diary(context, peer)
         self.answers = Answers(context, self.policy, settings.game, self.diary, peer)
         self.checkpoints = Checkpoints(settings.state_dir, peer, settings.policy.model)
         self.progress = self.checkpoints.load(self.policy, self.learner)
+        self.game.restore(self.progress.game)
         self.answers.round = self.progress.round
         self._life = ""  # of the queue, when `unsent` was last queued again
 
@@ -60,7 +61,7 @@ class Trainer:
         self._begin(round_)
         await self.diary("sampling", number)
         with watch("generate"):
-            local = await asyncio.to_thread(self.game.sample, step)
+            local = await asyncio.to_thread(self.game.sample, step, round_)
         await queue.publish(ROLLOUTS_LOCAL, self._rollouts(round_, local))
         await self._submit(self._reward(round_, local))
 
@@ -73,14 +74,16 @@ class Trainer:
             update = await asyncio.to_thread(self._learn, batch)
 
         await self.diary("saving", number)
-        vote = Winners(peer_id=self.peer, round=number, winners=winners([*local, *external]))
+        self.game.hear(round_, [*local, *external])
+        votes = self._votes(round_, [*local, *external])
         event = report.trained(self.peer, round_, local, external, batch, update, watch, self.progress.sha256)
         shown = report.samples(self.peer, round_, local, external, self._random("shown"))
-        after = self.progress.with_sent(vote).with_sent(event)
-        self.progress = after.model_copy(update={"step": step + 1, "round": number})
+        here = {"step": step + 1, "round": number, "stage": round_.stage, "game": self.game.state()}
+        self.progress = self.progress.with_sent(*votes, event).model_copy(update=here)
         with watch("checkpoint"):
             saved = await asyncio.to_thread(self._save, event.key)
-        await self.outbox.send(vote)
+        for vote in votes:
+            await self.outbox.send(vote)
         weights = self.progress.sha256 if saved else ""
         event = event.model_copy(update={"weights": weights, "seconds": watch.seconds})
         self._tell(event)
@@ -181,6 +184,10 @@ class Trainer:
 
     def _reward(self, round_: Round, local: Sequence[Scored]) -> Reward:
         return Reward(peer_id=self.peer, round=round_.number, stage=round_.stage, points=points(_mean(local)))
+
+    def _votes(self, round_: Round, groups: Sequence[Scored]) -> list[Winners]:
+        """One a round, in its last stage, by what was sampled and heard in that."""
+        return [Winners(peer_id=self.peer, round=round_.number, winners=winners(groups))] if round_.closes else []
 
     def _random(self, purpose: str) -> Random:
         """Randomness that a repetition of this step after a crash draws again."""

@@ -9,7 +9,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma3TextConfig, GPT2Config, LlamaConfig
 
 from services.trainer.checkpoint import Checkpoints, Progress
-from services.trainer.game import AnswerGame
+from services.trainer.games.answer import AnswerGame
+from services.trainer.games.game import Table
 from services.trainer.learner import Batch, Learner
 from services.trainer.policy import EMBEDDED, Policy
 from services.trainer.rollout import Scored
@@ -36,7 +37,7 @@ def learner_of(policy, **change):
 
 
 def game_of(policy, peer=ALICE):
-    return AnswerGame(policy, Tasks(SETTINGS.data, 42), GAME, peer=peer, questions=4, seed=1)
+    return AnswerGame(Table(policy, Tasks(SETTINGS.data, 42), GAME, peer, 4, 1))
 
 
 def prompts(policy):
@@ -189,10 +190,7 @@ def test_the_same_step_gives_the_same_rollouts_and_another_gives_others(policy):
     game = game_of(policy)
     assert game.sample(3) == game.sample(3) != game.sample(4)
     assert {g.question.text for g in game.sample(3)}.isdisjoint(
-        {
-            g.question.text
-            for g in AnswerGame(policy, Tasks(SETTINGS.data, 4242), GAME, peer="x", questions=4, seed=1).sample(3)
-        }
+        {g.question.text for g in AnswerGame(Table(policy, Tasks(SETTINGS.data, 4242), GAME, "x", 4, 1)).sample(3)}
     )
 
 
@@ -291,7 +289,7 @@ def test_any_causal_language_model_can_be_trained(tmp_path, architecture):
     AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
     policy = Policy(SETTINGS.policy.model_copy(update={"model": str(tmp_path)}))
     short = GAME.model_copy(update={"max_new_tokens": 8})
-    game = AnswerGame(policy, Tasks(SETTINGS.data, 42), short, peer=ALICE, questions=2, seed=1)
+    game = AnswerGame(Table(policy, Tasks(SETTINGS.data, 42), short, ALICE, 2, 1))
     before = weights(policy)
     Learner(policy, SETTINGS.learner, temperature=1.0, max_new_tokens=8).update(graded(game.sample(0)))
     assert not torch.equal(before, weights(policy))
