@@ -16,6 +16,7 @@ FITTING: dict[bool, dict[str, dict[str, Any]]] = {
 }
 
 LossType = Literal["grpo", "dapo", "dr_grpo"]
+PickName = Literal["uniform", "informative", "adaptive", "replay"]
 
 
 class PolicySettings(Settings):
@@ -44,6 +45,7 @@ class LearnerSettings(Settings):
 
     local_groups: int = Field(ge=0)  # I
     external_groups: int = Field(ge=0)  # J
+    pick: PickName
     loss: LossType
     epsilon: float = Field(gt=0, lt=1)
     epsilon_high: float = Field(gt=0)

@@ -1,1 +1,0 @@
-"""What is played in a round: one file a game, behind the protocol in `game.py`."""
