@@ -10,15 +10,28 @@ from services.trainer.rollout import Scored
 
 
 def mix(local: Sequence[Scored], external: Sequence[Scored], i: int, j: int, random: Random) -> list[Scored]:
-    """I informative local groups and J informative external ones, each drawn uniformly (SAPO, section 3).
+    """I informative local groups and J informative external ones, each drawn uniformly (SAPO, section 3); see `fill`.
+
+    Empty when nobody's completions differ in reward.
+    """
+    ours = shuffled([group for group in local if group.informative], random)
+    theirs = shuffled([group for group in external if group.informative], random)
+    return fill(ours, theirs, i, j)
+
+
+def fill(ours: Sequence[Scored], theirs: Sequence[Scored], i: int, j: int) -> list[Scored]:
+    """The first I of ours and the first J of theirs, ours first.
 
     Where one side has too few, the other fills up: a lone node still trains on I + J groups if it sampled as many.
-    Locals come first. Empty when nobody's completions differ in reward.
+    With J = 0 nothing is ever taken from others.
     """
-    ours = _shuffled([group for group in local if group.informative], random)
-    theirs = _shuffled([group for group in external if group.informative], random)
     missing_ours, missing_theirs = max(0, i - len(ours)), max(0, j - len(theirs))
-    return ours[: i + missing_theirs] + theirs[: j + missing_ours]
+    return [*ours[: i + missing_theirs], *theirs[: j + missing_ours if j else 0]]
+
+
+def shuffled(groups: Sequence[Scored], random: Random) -> list[Scored]:
+    """The same groups in a random order."""
+    return random.sample(groups, len(groups))
 
 
 def winners(groups: Sequence[Scored]) -> tuple[str, ...]:
@@ -34,7 +47,3 @@ def winners(groups: Sequence[Scored]) -> tuple[str, ...]:
 def points(mean_reward: float) -> int:
     """The mean reward in thousandths, as it goes on the chain."""
     return round(1000 * mean_reward)
-
-
-def _shuffled(groups: list[Scored], random: Random) -> list[Scored]:
-    return random.sample(groups, len(groups))
