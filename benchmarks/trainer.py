@@ -71,7 +71,7 @@ class Setting:
     rounds: int
 
 
-EMBEDDED = Setting("embedded", material.embedded, "easy", 8, 8, 64, 2e-4, True, (2, 8, 16, 32, 64), (1, 2), 3, 2, 15)
+EMBEDDED = Setting("embedded", material.embedded, "easy", 8, 8, 64, 2e-4, True, (2, 16, 64), (1, 2), 3, 2, 15)
 SHAPE = Setting("qwen3-0.6b-shape", material.qwen3_shape, "nine", 2, 8, 64, 1e-6, False, (2, 16), (2,), 0, 1, 2)
 
 

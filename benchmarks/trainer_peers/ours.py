@@ -41,7 +41,7 @@ def main() -> None:
     settings = load("trainer", TrainerSettings, task.settings)
     policy, tasks = Policy(settings.policy), Listed(task)
     count = len(task.questions()[0])
-    game = AnswerGame(policy, tasks, settings.game, peer="peer", questions=count, seed=settings.seed)
+    game = AnswerGame(policy, tasks, settings.game, peer="peer", seed=settings.seed)
     learner = Learner(
         policy,
         settings.learner,
@@ -51,7 +51,7 @@ def main() -> None:
     for number in line.asked():
         with watch.round():
             with watch("generation_s"):
-                groups = game.sample(number)
+                groups = game.sample(number, range(number * count, (number + 1) * count))
             batch = mix(groups, [], count, 0, Random(number))
             with watch("update_s"):
                 if batch:
