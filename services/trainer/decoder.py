@@ -8,6 +8,8 @@ what the model itself gives, to rounding; any other model goes the plain way, th
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,15 +21,59 @@ FAMILY = frozenset({"llama", "qwen2", "qwen3"})
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 
 
+@dataclass(frozen=True)
+class Part:
+    """Weight and bias of a projection."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+    @classmethod
+    def of(cls, module: Any) -> Part:
+        """A module's own."""
+        return cls(module.weight, module.bias)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Project (..., in) to (..., out)."""
+        return F.linear(x, self.weight, self.bias)
+
+    def to(self, dtype: torch.dtype) -> Part:
+        """A copy in another precision."""
+        return Part(self.weight.to(dtype), None if self.bias is None else self.bias.to(dtype))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What a layer is made of; the norms of queries and keys are Qwen3's."""
+
+    projections: dict[str, Part]  # q, k, v, o, gate, up, down
+    norms: dict[str, Any]  # before, after, and q, k or neither
+
+    @classmethod
+    def of(cls, layer: Any) -> Layer:
+        """A model's own layer."""
+        attend, feed = layer.self_attn, layer.mlp
+        parts = {name: Part.of(getattr(attend, f"{name}_proj")) for name in "qkvo"}
+        parts |= {name: Part.of(getattr(feed, f"{name}_proj")) for name in ("gate", "up", "down")}
+        norms = {"before": layer.input_layernorm, "after": layer.post_attention_layernorm}
+        if hasattr(attend, "q_norm"):
+            norms |= {"q": attend.q_norm, "k": attend.k_norm}
+        return cls(parts, norms)
+
+    def to(self, dtype: torch.dtype) -> Layer:
+        """A copy, its projections in another precision."""
+        return Layer({name: part.to(dtype) for name, part in self.projections.items()}, self.norms)
+
+
 class Decoder:
     """The layers of a model, for tokens in one row. `of` says for which models this holds."""
 
     def __init__(self, model: Any) -> None:
         body = model.model
         self._embedding, self._norm, self._rotary = body.embed_tokens.weight, body.norm, body.rotary_emb
-        self.layers: list[Any] = list(body.layers)
-        self._head = model.lm_head.weight
-        self._head_size: int = self.layers[0].self_attn.head_dim
+        self._layers = [Layer.of(layer) for layer in body.layers]
+        self._head = Part(model.lm_head.weight, None)
+        self._head_size: int = body.layers[0].self_attn.head_dim
 
     @classmethod
     def of(cls, model: Any) -> Decoder | None:
@@ -42,23 +88,29 @@ class Decoder:
         )
         return cls(model) if plain else None
 
+    def to(self, dtype: torch.dtype) -> Decoder:
+        """A copy whose projections are converted once, where autocast would convert them in every pass."""
+        copied = copy(self)
+        copied._layers, copied._head = [layer.to(dtype) for layer in self._layers], self._head.to(dtype)
+        return copied
+
     def hidden(self, ids: Tensor, places: Tensor, attend: Attend) -> Tensor:
         """What the last layer says, (N, H), from the ids and the positions of N tokens."""
         x = F.embedding(ids, self._embedding)
         turn = self._turn(x, places)
-        for number, layer in enumerate(self.layers):
-            x = self._attention(number, layer, x, turn, attend)
-            x = _feed_forward(layer, x)
+        for number, layer in enumerate(self._layers):
+            x = x + self._attention(number, layer, x, turn, attend)
+            x = x + _feed_forward(layer, x)
         return _norm(self._norm, x)
 
     @property
     def vocabulary(self) -> int:
         """V."""
-        return len(self._head)
+        return len(self._head.weight)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(N, V), from (N, H)."""
-        return F.linear(hidden, self._head)
+        return self._head(hidden)
 
     def _turn(self, x: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines and sines of the rotary embedding (arXiv 2104.09864), (N, 1, d); the sines' first half negated."""
@@ -67,14 +119,14 @@ class Decoder:
         half[: len(half) // 2] = -1
         return cos[0, :, None], (sin[0] * half)[:, None]
 
-    def _attention(self, number: int, layer: Any, x: Tensor, turn: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
-        part, shape = layer.self_attn, (len(x), -1, self._head_size)
-        normed = _norm(layer.input_layernorm, x)
-        q, k, v = (_linear(project, normed).view(shape) for project in (part.q_proj, part.k_proj, part.v_proj))
-        if hasattr(part, "q_norm"):
-            q, k = _norm(part.q_norm, q), _norm(part.k_norm, k)
+    def _attention(self, number: int, layer: Layer, x: Tensor, turn: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
+        parts, norms, shape = layer.projections, layer.norms, (len(x), -1, self._head_size)
+        normed = _norm(norms["before"], x)
+        q, k, v = (parts[name](normed).view(shape) for name in "qkv")
+        if "q" in norms:
+            q, k = _norm(norms["q"], q), _norm(norms["k"], k)
         q, k = _turned(q, turn).to(v.dtype), _turned(k, turn).to(v.dtype)
-        return x + _linear(part.o_proj, attend(number, q, k, v).reshape(len(x), -1))
+        return parts["o"](attend(number, q, k, v).reshape(len(x), -1))
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, causal: bool = False) -> Tensor:
@@ -85,13 +137,9 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, ca
     return found.transpose(1, 2)
 
 
-def _feed_forward(layer: Any, x: Tensor) -> Tensor:
-    part, normed = layer.mlp, _norm(layer.post_attention_layernorm, x)
-    return x + _linear(part.down_proj, F.silu(_linear(part.gate_proj, normed)) * _linear(part.up_proj, normed))
-
-
-def _linear(part: Any, x: Tensor) -> Tensor:
-    return F.linear(x, part.weight, part.bias)
+def _feed_forward(layer: Layer, x: Tensor) -> Tensor:
+    parts, normed = layer.projections, _norm(layer.norms["after"], x)
+    return parts["down"](F.silu(parts["gate"](normed)) * parts["up"](normed))
 
 
 def _norm(part: Any, x: Tensor) -> Tensor:

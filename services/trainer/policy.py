@@ -28,7 +28,11 @@ transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 class Policy:
-    """What is trained. Weights are float32; on a GPU the arithmetic is bfloat16 where the device has it."""
+    """What is trained. Weights are float32; the arithmetic is bfloat16 where the device computes that faster.
+
+    Such are GPUs from Ampere on, and processors with instructions for it, unless the model is so small that to convert
+    takes longer than to compute.
+    """
 
     def __init__(self, settings: PolicySettings) -> None:
         self.name = BUILT_IN if settings.model == AUTO else settings.model
@@ -59,16 +63,20 @@ class Policy:
 
         It comes from where the policy came from, never from a checkpoint: the same one after every restart.
         """
-        model = self._load(torch.bfloat16 if self._reduced else torch.float32)
+        model = self._load(torch.bfloat16 if self.reduced else torch.float32)
         return model.to(self.device).eval().requires_grad_(False)
 
     def autocast(self) -> torch.autocast:
         """The context every forward pass runs in."""
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._reduced)
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.reduced)
 
     @property
-    def _reduced(self) -> bool:
-        return self.device.type == "cuda" and torch.cuda.is_bf16_supported()
+    def reduced(self) -> bool:
+        """The arithmetic is bfloat16."""
+        if self.device.type == "cuda":
+            return bool(torch.cuda.is_bf16_supported())
+        able = torch.cpu.get_capabilities()
+        return self.size >= SMALL and any(bool(able.get(name)) for name in ("avx512_bf16", "amx_bf16"))
 
     def _load(self, dtype: torch.dtype) -> Any:
         return AutoModelForCausalLM.from_pretrained(self._source, dtype=dtype)

@@ -47,6 +47,7 @@ def sample_with_log_probs(
         if decoder is None:
             logits, advance = _padded(policy, prompts, copies)
         else:
+            decoder = decoder.to(torch.bfloat16) if policy.reduced else decoder
             cache = Cache(decoder, prompts, copies, game.max_new_tokens, policy.device)
             logits, advance = cache.logits, cache.advance
         tokens, log_probs = _decode(policy, logits, advance, game, generator)
