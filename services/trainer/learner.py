@@ -114,7 +114,7 @@ class Learner:
             sums.loss += loss.detach()
             sums.clipped += binding(now, old, gains, mask, **bounds).sum()
             if reference is not None:
-                sums.kl += (divergence(now, reference, mask) * mask).sum()
+                sums.kl += (divergence(now, old, reference, mask) * mask).sum()
         sums.old += [row[: len(ids)].clone() for row, ids in zip(old, part.completions, strict=True)]
 
     def _step(self, sums: Sums, scale: Scale) -> Update:
