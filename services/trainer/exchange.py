@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -30,13 +30,15 @@ class PeerFeed:
         self._rounds: dict[str, dict[str, Rollouts]] = {}
         self._heard: deque[set[str]] = deque(maxlen=REMEMBERED_ROUNDS)
 
-    async def poll(self, wait_s: float) -> None:
-        """Take in what is new; waits up to `wait_s` for the first entry."""
-        for entry in await self._queue.read(ROLLOUTS_PEER, self._cursor, limit=100, wait_s=wait_s):
+    async def poll(self, wait_s: float) -> bool:
+        """Take in what is new, if anything; waits up to `wait_s` for the first entry. A peer's first word stands."""
+        entries = await self._queue.read(ROLLOUTS_PEER, self._cursor, limit=100, wait_s=wait_s)
+        for entry in entries:
             self._cursor = entry.id
             rollouts = entry.message
             if rollouts.peer_id != self._me:
-                self._rounds.setdefault(f"{rollouts.round}:{rollouts.stage}", {})[rollouts.peer_id] = rollouts
+                self._rounds.setdefault(f"{rollouts.round}:{rollouts.stage}", {}).setdefault(rollouts.peer_id, rollouts)
+        return bool(entries)
 
     def of(self, round_: Round) -> dict[str, Rollouts]:
         """What arrived for a round so far, by peer."""
@@ -60,6 +62,7 @@ class Want:
     groups: int  # informative question groups
     peers: int  # whose rollouts are scored at most
     patience_s: float  # for peers that may not come
+    spare_s: float = 0.0  # before the deadline: to learn and to vote in time
 
 
 def is_enough(want: Want, *, informative: int, heard: set[str], expected: set[str], waited_s: float) -> bool:
@@ -96,20 +99,44 @@ async def collect(
         informative = sum(group.informative for group in found)
         waited = time.monotonic() - started
         enough = is_enough(want, informative=informative, heard=set(scored), expected=feed.expected(), waited_s=waited)
-        if enough or context.stop.is_set() or await _is_over(context, round_):
-            feed.close(round_)
-            EXTERNAL_GROUPS.labels("informative").inc(informative)
-            EXTERNAL_GROUPS.labels("flat").inc(len(found) - informative)
-            return found
+        if enough or context.stop.is_set() or await is_over(context, round_, spare_s=want.spare_s):
+            return _close(feed, round_, found)
         if meanwhile is not None:
             await meanwhile()
 
 
-async def _is_over(context: Context, round_: Round) -> bool:
-    """The newest word on the round: closed, or past a deadline that nobody extended."""
+async def collect_again(
+    context: Context, feed: PeerFeed, game: Game, round_: Round, peers: Sequence[str]
+) -> list[Scored]:
+    """The groups that `collect` found before a crash: of just these peers, in this order, whoever came since.
+
+    Of one whose rollouts the queue has forgotten, none.
+    """
+    while not set(peers) <= set(feed.of(round_)) and not context.stop.is_set() and await feed.poll(wait_s=POLL_S):
+        context.health.beat()
+    there = [feed.of(round_)[peer] for peer in peers if peer in feed.of(round_)]
+    found = [group for rollouts in there for group in await asyncio.to_thread(game.score, rollouts)]
+    return _close(feed, round_, found)
+
+
+async def is_over(context: Context, round_: Round, *, spare_s: float = 0.0) -> bool:
+    """The newest word on the round: closed, or less than `spare_s` before a deadline that nobody extended."""
+    newest = await newest_of(context, round_)
+    return (newest.number, newest.stage) > (round_.number, round_.stage) or time.time() > newest.deadline - spare_s
+
+
+async def newest_of(context: Context, round_: Round) -> Round:
+    """The last word on rounds: this one, with a new deadline perhaps, or a later one."""
     last = await context.queue.last(ROUNDS)
-    newest = last.message if last else round_
-    return (newest.number, newest.stage) > (round_.number, round_.stage) or time.time() > newest.deadline
+    return last.message if last else round_
+
+
+def _close(feed: PeerFeed, round_: Round, found: list[Scored]) -> list[Scored]:
+    feed.close(round_)
+    informative = sum(group.informative for group in found)
+    EXTERNAL_GROUPS.labels("informative").inc(informative)
+    EXTERNAL_GROUPS.labels("flat").inc(len(found) - informative)
+    return found
 
 
 def _numbers(key: str) -> tuple[int, int]:

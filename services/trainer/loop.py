@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from random import Random
 from statistics import fmean
 
+import torch
+
 from services.trainer import metrics, report
 from services.trainer.activity import ALONE, Diary
 from services.trainer.answers import Answers
-from services.trainer.checkpoint import Checkpoints
-from services.trainer.exchange import PeerFeed, Want, collect
+from services.trainer.checkpoint import Checkpoints, Progress
+from services.trainer.exchange import PeerFeed, Want, collect, collect_again, is_over
 from services.trainer.game import AnswerGame, Game
+from services.trainer.journal import Journal
 from services.trainer.learner import Learner, Update
 from services.trainer.mixing import points, winners
 from services.trainer.outbox import Outbox
@@ -23,9 +26,10 @@ from services.trainer.rollout import Scored
 from services.trainer.settings import TrainerSettings
 from services.trainer.stopwatch import Stopwatch
 from services.trainer.tasks import Tasks
+from services.trainer.workload import Workload
 from shared.messages import Reward, Rollouts, Round, Trained, Winners
 from shared.runtime import Context
-from shared.streams import EVENTS, ROLLOUTS_LOCAL, ROUNDS
+from shared.streams import EVENTS, ROLLOUTS_LOCAL
 from shared.tasks import seed_of
 
 log = logging.getLogger(__name__)
@@ -44,44 +48,47 @@ class Trainer:
             max_new_tokens=settings.game.max_new_tokens,
         )
         tasks = Tasks(settings.data, seed_of(settings.seed, peer))
-        self.game: Game = AnswerGame(
-            self.policy, tasks, settings.game, peer=peer, questions=settings.questions, seed=settings.seed
-        )
+        self.game: Game = AnswerGame(self.policy, tasks, settings.game, peer=peer, seed=settings.seed)
         self.feed, self.outbox, self.diary = PeerFeed(context.queue, peer), Outbox(context), Diary(context, peer)
         self.answers = Answers(context, self.policy, settings.game, self.diary, peer)
         self.checkpoints = Checkpoints(settings.state_dir, peer, settings.policy.model)
-        self.progress = self.checkpoints.load(self.policy, self.learner)
+        self.journal = Journal(self.checkpoints.folder)
+        self.workload = Workload(settings, context, self.journal)
+        self.progress = self._restore()
         self.answers.round = self.progress.round
-        self._life = ""  # of the queue, when `unsent` was last queued again
 
     async def play(self, round_: Round) -> None:
         """Sample, share, learn from one's own and from others, save, vote."""
-        queue, watch, step, number = self.context.queue, Stopwatch(), self.progress.step, round_.number
+        queue, watch, number = self.context.queue, Stopwatch(), round_.number
 
         self._begin(round_)
         await self.diary("sampling", number)
+        questions = await self.workload.questions(self.progress, round_)
         with watch("generate"):
-            local = await asyncio.to_thread(self.game.sample, step)
+            local = await asyncio.to_thread(self.game.sample, self.progress.step, questions)
         await queue.publish(ROLLOUTS_LOCAL, self._rollouts(round_, local))
         await self._submit(self._reward(round_, local))
 
         await self.diary("exchanging", number)
         with watch("exchange"):
             external = await self._collect(round_)
+        vote = Winners(peer_id=self.peer, round=number, winners=winners([*local, *external]))
+        voted = await self._vote_early(round_, vote)
+
         await self.diary("learning", number)
         with watch("update"):
             batch = self._mix(local, external)
             update = await asyncio.to_thread(self._learn, batch)
 
         await self.diary("saving", number)
-        vote = Winners(peer_id=self.peer, round=number, winners=winners([*local, *external]))
         event = report.trained(self.peer, round_, local, external, batch, update, watch, self.progress.sha256)
         shown = report.samples(self.peer, round_, local, external, self._random("shown"))
-        after = self.progress.with_sent(vote).with_sent(event)
-        self.progress = after.model_copy(update={"step": step + 1, "round": number})
+        self.progress = self.progress.with_sent(vote).with_sent(event).after(questions, number, self.game.state())
         with watch("checkpoint"):
             saved = await asyncio.to_thread(self._save, event.key)
-        await self.outbox.send(vote)
+        if not voted:
+            await self.outbox.send(vote)
+        self.progress = await self.workload.measure(self.progress, round_, len(questions), len(batch), watch)
         weights = self.progress.sha256 if saved else ""
         event = event.model_copy(update={"weights": weights, "seconds": watch.seconds})
         self._tell(event)
@@ -94,10 +101,11 @@ class Trainer:
         """No round is open anywhere: learn from one's own rollouts, and send nothing."""
         self.answers.begin_round()
         await self.diary("sampling", ALONE)
-        local = await asyncio.to_thread(self.game.sample, self.progress.step)
+        questions = self.progress.next(self.settings.questions)
+        local = await asyncio.to_thread(self.game.sample, self.progress.step, questions)
         await self.diary("learning", ALONE)
         await asyncio.to_thread(self._learn, self._mix(local, []))
-        self.progress = self.progress.model_copy(update={"step": self.progress.step + 1})
+        self.progress = self.progress.after(questions, self.progress.round, self.game.state())
         self.context.health.facts["step"] = self.progress.step
         await self.diary("saving", ALONE)
         await asyncio.to_thread(self._save)
@@ -109,20 +117,17 @@ class Trainer:
         await self.answers.one()
 
     async def resend(self) -> None:
-        """Queue (again) what a crash kept from the queue, or the queue forgot, once in each of the queue's lives.
+        """Queue (again) what a crash kept from the queue, or the queue forgot; see `Outbox.resend`."""
+        await self.outbox.resend(self.progress.swarm, self.progress.unsent)
 
-        Only where the open round tells that this is still the swarm it was meant for.
-        """
-        await self.outbox.flush()
-        life, last = await self.context.store.life(), await self.context.queue.last(ROUNDS)
-        if life == self._life or last is None:
-            return
-        self._life = life
-        for message in self.progress.unsent if last.message.swarm == self.progress.swarm else ():
-            if isinstance(message, Trained):
-                await self.context.queue.publish(EVENTS, message)
-            else:
-                await self.outbox.send(message)
+    def _restore(self) -> Progress:
+        """Everything as the newest whole checkpoint has it."""
+        progress = self.checkpoints.load(self.policy, self.learner)
+        if self.checkpoints.damage:
+            self.context.health.degrade("checkpoint", self.checkpoints.damage)  # until the next one is written
+        self.game.restore(progress.game)
+        asked = progress.step * self.settings.questions if progress.asked is None else progress.asked
+        return progress.model_copy(update={"asked": asked})
 
     def _begin(self, round_: Round) -> None:
         self.answers.begin_round()
@@ -136,15 +141,37 @@ class Trainer:
         speed = round(event.completion_tokens / max(event.seconds["generate"], 1e-3), 1)
         self.context.health.facts.update(round=event.round, step=self.progress.step, tokens_per_s=speed)
 
-    async def _submit(self, reward: Reward) -> None:
+    async def _submit(self, message: Reward | Winners) -> None:
         """Remembered first: a queue that dies right behind it may forget what it acknowledged."""
-        self.progress = self.progress.with_sent(reward)
-        await self.outbox.send(reward)
+        self.progress = self.progress.with_sent(message)
+        await self.outbox.send(message)
+
+    async def _vote_early(self, round_: Round, vote: Winners) -> bool:
+        """Vote before the update, if the round may be over when that is done; whether it was done.
+
+        Else after the checkpoint: whoever has voted is ready for the next round.
+        """
+        late = await is_over(self.context, round_, spare_s=self.workload.learning_s(self.progress))
+        if late:
+            await self._submit(vote)
+        return late
 
     async def _collect(self, round_: Round) -> list[Scored]:
-        settings, random = self.settings, self._random("peers")
-        want = Want(settings.learner.external_groups, settings.max_external_peers, settings.exchange_patience_s)
-        external = await collect(self.context, self.feed, self.game, round_, want, random, self.answers.once)
+        """Peers' groups; after a crash, those of the same peers again."""
+        settings, step = self.settings, self.progress.step
+        if (peers := self.journal.peers(step, round_)) is not None:
+            external = await collect_again(self.context, self.feed, self.game, round_, peers)
+        else:
+            want = Want(
+                groups=settings.learner.external_groups,
+                peers=settings.max_external_peers,
+                patience_s=settings.exchange_patience_s,
+                spare_s=self.workload.learning_s(self.progress),
+            )
+            random, meanwhile = self._random("peers"), self.answers.once
+            external = await collect(self.context, self.feed, self.game, round_, want, random, meanwhile)
+            authors = dict.fromkeys(group.author for group in external)
+            await asyncio.to_thread(self.journal.write_peers, step, round_, tuple(authors))
         if external:
             self.context.health.heal("peers")
         else:
@@ -160,7 +187,8 @@ class Trainer:
 
     def _learn(self, batch: Sequence[Scored]) -> Update:
         """One update; none when nobody's answers differ in reward."""
-        return self.learner.update(batch) if batch else Update(loss=0.0, gradient_norm=0.0)
+        torch.manual_seed(seed_of(self.settings.seed, self.peer, self.progress.step, "update"))  # of dropout
+        return self.learner.update(batch, self.progress.step) if batch else Update(loss=0.0, gradient_norm=0.0)
 
     def _save(self, told: str = "") -> bool:
         """A checkpoint, if one is due, named by the event of key `told`; True if there is one now.

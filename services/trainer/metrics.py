@@ -12,6 +12,8 @@ GRADIENT_NORM = Gauge("swarm_trainer_gradient_norm_ratio", "Norm of the last upd
 EXTERNAL_GROUPS = Counter("swarm_trainer_external_groups_total", "Peers' question groups scored here", ["kind"])
 TRAINED_GROUPS = Counter("swarm_trainer_trained_groups_total", "Question groups learnt from", ["source"])
 TOKENS = Counter("swarm_trainer_completion_tokens_total", "Tokens sampled")
+QUESTIONS = Gauge("swarm_trainer_round_questions", "Questions asked in the last round, as many as there was time for")
+LATE = Counter("swarm_trainer_late_rounds_total", "Rounds that were over before this trainer was through with them")
 PHASE = Histogram(
     "swarm_trainer_phase_seconds",
     "Duration of a round's phases",
@@ -19,6 +21,7 @@ PHASE = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
 )
 CHECKPOINT_FAILURES = Counter("swarm_trainer_checkpoint_failures_total", "Checkpoints that could not be written")
+CHECKPOINTS_DAMAGED = Counter("swarm_trainer_checkpoint_damaged_total", "Checkpoints that could not be used at a start")
 JUDGE_SCORE = Gauge("swarm_trainer_judge_score_ratio", "The judge's last score, 0 to 1")
 HELD_BACK = Counter("swarm_trainer_submissions_held_back_total", "Submissions that found the outbox full")
 LOST = Counter("swarm_trainer_submissions_lost_total", "Submissions that never found room in the outbox")

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 
 from services.trainer import metrics
-from services.trainer.checkpoint import REMEMBERED
+from services.trainer.checkpoint import REMEMBERED, Sent
 from shared.errors import QueueFullError
-from shared.messages import Registration, Reward, Winners
+from shared.messages import Registration, Reward, Trained, Winners
 from shared.runtime import Context
-from shared.streams import SUBMISSIONS
+from shared.streams import EVENTS, ROUNDS, SUBMISSIONS
 
 
 class Outbox:
@@ -28,6 +29,7 @@ class Outbox:
         self._context = context
         self._held: deque[Registration | Reward | Winners] = deque()
         self._writing = asyncio.Lock()
+        self._life = ""  # of the queue, when `unsent` was last queued again
 
     async def send(self, message: Registration | Reward | Winners) -> None:
         """Queue a submission now, or as soon as there is room."""
@@ -55,6 +57,22 @@ class Outbox:
                 if self._held and self._held[0] is message:  # else it was forgotten meanwhile
                     self._held.popleft()
         self._context.health.heal("submissions")
+
+    async def resend(self, swarm: str, unsent: Sequence[Sent]) -> None:
+        """Queue (again) what a crash kept from the queue, or the queue forgot, once in each of the queue's lives.
+
+        Only where the open round tells that this is still the swarm it was meant for.
+        """
+        await self.flush()
+        life, last = await self._context.store.life(), await self._context.queue.last(ROUNDS)
+        if life == self._life or last is None:
+            return
+        self._life = life
+        for message in unsent if last.message.swarm == swarm else ():
+            if isinstance(message, Trained):
+                await self._context.queue.publish(EVENTS, message)
+            else:
+                await self.send(message)
 
     def forget(self) -> None:
         """What is held back was meant for another swarm."""

@@ -1,25 +1,25 @@
-"""Sampling, learning and checkpoints on the real embedded model."""
+"""Sampling and learning on the real embedded model."""
 
-import hashlib
-import json
-import shutil
+import math
+from dataclasses import replace
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma3TextConfig, GPT2Config, LlamaConfig
 
+from services.trainer.batches import Batch
 from services.trainer.checkpoint import Checkpoints, Progress
 from services.trainer.game import AnswerGame
-from services.trainer.learner import Batch, Learner
+from services.trainer.learner import Learner
 from services.trainer.policy import EMBEDDED, Policy
 from services.trainer.rollout import Scored
-from services.trainer.sampling import draw, sample
+from services.trainer.sampling import draw, sample, sample_with_log_probs
 from services.trainer.settings import TrainerSettings
 from services.trainer.tasks import Tasks
 from shared.errors import SettingsError
 from shared.messages import Completion
 from shared.settings import load
-from tests.examples import ALICE, QUESTION, REWARD
+from tests.examples import ALICE, QUESTION
 
 SETTINGS = load("trainer", TrainerSettings)
 GAME = SETTINGS.game
@@ -36,7 +36,7 @@ def learner_of(policy, **change):
 
 
 def game_of(policy, peer=ALICE):
-    return AnswerGame(policy, Tasks(SETTINGS.data, 42), GAME, peer=peer, questions=4, seed=1)
+    return AnswerGame(policy, Tasks(SETTINGS.data, 42), GAME, peer=peer, seed=1)
 
 
 def prompts(policy):
@@ -76,13 +76,50 @@ def test_top_k_and_top_p_cut_the_tail():
     seed = torch.Generator().manual_seed(0)
 
     def drawn(**change):
-        return set(draw(logits, GAME.model_copy(update=change), seed).tolist())
+        return set(draw(logits, GAME.model_copy(update=change), seed)[0].tolist())
 
     assert drawn(top_k=2) == {0, 1}
     assert drawn(top_p=0.5) == {0}
     assert drawn(top_p=0.7) == {0, 1}  # the one that crosses the line stays
     assert drawn(temperature=0.01) == {0}
     assert drawn(temperature=100.0) == {0, 1, 2, 3}
+
+
+def noted(policy, game, seed=7):
+    """Two prompts, what was sampled for them as a batch, and the log-probabilities noted beside it."""
+    asked = prompts(policy)
+    tokens, likely = sample_with_log_probs(policy, asked, game, torch.Generator().manual_seed(seed))
+    assert tokens == sample(policy, asked, game, torch.Generator().manual_seed(seed))
+    rows = [row for group in tokens for row in group]
+    owner = [index for index, group in enumerate(tokens) for _ in group]
+    return Batch(asked, rows, owner, [0.0] * len(rows)), [row for group in likely for row in group]
+
+
+def test_log_probs_noted_while_sampling_are_those_the_learner_finds_where_nothing_is_cut_off(policy):
+    game = GAME.model_copy(update={"temperature": 0.7})
+    batch, likely = noted(policy, game)
+    learner = Learner(policy, SETTINGS.learner, temperature=0.7, max_new_tokens=GAME.max_new_tokens)
+    found, _ = learner.log_probs(batch)
+    for row, values in zip(found, likely, strict=True):
+        assert torch.allclose(row[: len(values)], torch.tensor(values), atol=1e-4)
+
+
+def test_log_probs_noted_while_sampling_are_of_what_top_k_and_top_p_left(policy):
+    game = GAME.model_copy(update={"temperature": 1.3, "top_k": 12, "top_p": 0.8})
+    batch, likely = noted(policy, game)
+    cut = 0.0
+    for row, values in zip(batch.owner, likely, strict=True):
+        tokens, prompt = batch.completions[likely.index(values)], batch.prompts[row]
+        logits = policy.model(torch.tensor([prompt + tokens])).logits[0, len(prompt) - 1 : -1] / 1.3
+        for token, value, shares in zip(tokens, values, logits.softmax(-1).tolist(), strict=True):
+            best = sorted(shares, reverse=True)[:12]
+            kept = [share / sum(best) for share in best]
+            through = next(k for k in range(12) if sum(kept[: k + 1]) >= 0.8 - 1e-6) + 1
+            left = sum(best[:through])
+            assert shares[token] >= best[through - 1]
+            assert math.exp(value) == pytest.approx(shares[token] / left, rel=1e-3)
+            cut = max(cut, 1 - left)
+    assert cut > 0.1  # or nothing was tested
 
 
 def test_log_probs_with_a_shared_prompt_are_those_of_plain_forward_passes(policy):
@@ -125,7 +162,7 @@ def likelihood(learner, batch):
 
 def graded(groups):
     """The groups as if every second completion were right."""
-    return [Scored(g.author, g.question, g.completions, tuple(k % 2 for k in range(8)), g.tokens) for g in groups]
+    return [replace(group, rewards=tuple(k % 2 for k in range(8))) for group in groups]
 
 
 def test_an_update_moves_likelihood_from_bad_answers_to_good_ones():
@@ -147,7 +184,7 @@ def test_micro_batches_give_the_same_update():
     norms = set()
     for micro in (0, 1, 3):
         policy = Policy(SETTINGS.policy)
-        groups = [g for g in game_of(policy).sample(0)]
+        groups = [g for g in game_of(policy).sample(0, range(4))]
         varied = graded(groups)
         norms.add(round(learner_of(policy, micro_groups=micro).update(varied).gradient_norm, 6))
     assert len(norms) == 1
@@ -155,12 +192,26 @@ def test_micro_batches_give_the_same_update():
 
 def test_a_second_iteration_takes_the_first_policy_as_the_old_one():
     policy = Policy(SETTINGS.policy)
-    groups = game_of(policy).sample(0)
+    groups = game_of(policy).sample(0, range(4))
     varied = graded(groups)
     once = learner_of(policy, iterations=1).update(varied)
     policy = Policy(SETTINGS.policy)
     twice = learner_of(policy, iterations=2).update(varied)
     assert twice.loss < once.loss  # the second step starts from where the first has led
+
+
+def test_late_work_is_compared_with_the_policy_that_sampled_it_and_fresh_work_with_the_present_one():
+    policy = Policy(SETTINGS.policy)
+    learner = learner_of(policy, learning_rate=2e-3, loss="dapo")
+    late, fresh = graded(game_of(policy).sample(0, range(4))), graded(game_of(policy).sample(1, range(4, 8)))
+    assert learner.update(fresh, step=1).clipped == 0  # a ratio of one
+    learner.update(fresh, step=1), learner.update(fresh, step=1)
+    knowing, unknowing = (Policy(SETTINGS.policy) for _ in range(2))
+    for other in (knowing, unknowing):
+        other.model.load_state_dict(policy.model.state_dict())
+    assert learner_of(knowing, loss="dapo").update(late, step=4).clipped > 0.01
+    forgetful = [replace(group, log_probs=None) for group in late]
+    assert learner_of(unknowing, loss="dapo").update(forgetful, step=4).clipped == 0
 
 
 def test_a_peers_text_becomes_the_tokens_it_was_sampled_as(policy):
@@ -187,88 +238,17 @@ def test_empty_and_endless_texts_from_peers_are_learnt_from_without_harm():
 
 def test_the_same_step_gives_the_same_rollouts_and_another_gives_others(policy):
     game = game_of(policy)
-    assert game.sample(3) == game.sample(3) != game.sample(4)
-    assert {g.question.text for g in game.sample(3)}.isdisjoint(
+    assert game.sample(3, range(4)) == game.sample(3, range(4)) != game.sample(4, range(4))
+    assert {g.question.text for g in game.sample(3, range(4))}.isdisjoint(
         {
             g.question.text
-            for g in AnswerGame(policy, Tasks(SETTINGS.data, 4242), GAME, peer="x", questions=4, seed=1).sample(3)
+            for g in AnswerGame(policy, Tasks(SETTINGS.data, 4242), GAME, peer="x", seed=1).sample(3, range(4))
         }
     )
 
 
 def weights(policy):
     return torch.cat([p.detach().flatten().clone() for p in policy.model.parameters()])
-
-
-def trained(folder):
-    policy = Policy(SETTINGS.policy)
-    learner = learner_of(policy)
-    checkpoints = Checkpoints(folder, ALICE, "embedded")
-    game = game_of(policy)
-    for step in range(3):
-        learner.update(
-            [
-                Scored(g.author, g.question, g.completions, tuple(k % 2 for k in range(8)), g.tokens)
-                for g in game.sample(step)
-            ]
-        )
-        checkpoints.save(policy, learner, Progress(step=step + 1, round=10 + step, unsent=(REWARD,)))
-    return policy, learner, checkpoints
-
-
-def test_training_goes_on_after_a_checkpoint_exactly_as_without_a_stop(tmp_path):
-    policy, learner, checkpoints = trained(tmp_path)
-    other = Policy(SETTINGS.policy)
-    other_learner = learner_of(other)
-    progress = checkpoints.load(other, other_learner)
-    assert (progress.step, progress.round, progress.unsent) == (3, 12, (REWARD,))
-    assert torch.equal(weights(policy), weights(other))
-    one, two = game_of(policy).sample(3), game_of(other).sample(3)
-    assert one == two
-    varied = graded(one)
-    learner.update(varied), other_learner.update(varied)
-    assert torch.equal(weights(policy), weights(other))
-
-
-def test_a_torn_checkpoint_is_passed_over_for_the_one_before(tmp_path):
-    policy, learner, checkpoints = trained(tmp_path)
-    newest = sorted(checkpoints.folder.glob("0*"))[-1]
-    tensors = newest / "tensors.safetensors"
-    tensors.write_bytes(tensors.read_bytes()[:1000])
-    assert checkpoints.load(policy, learner).step == 2
-    (sorted(checkpoints.folder.glob("0*"))[-2] / "progress.json").write_text("{")
-    assert checkpoints.load(policy, learner) == Progress()
-
-
-def test_a_checkpoint_with_one_bit_turned_is_passed_over_for_the_one_before(tmp_path):
-    policy, learner, checkpoints = trained(tmp_path)
-    tensors = sorted(checkpoints.folder.glob("0*"))[-1] / "tensors.safetensors"
-    content = bytearray(tensors.read_bytes())
-    content[-1] ^= 1
-    tensors.write_bytes(content)
-    assert checkpoints.load(policy, learner).step == 2
-
-
-def test_a_checkpoint_of_an_earlier_version_loads_and_begins_the_lineage(tmp_path):
-    policy, learner, checkpoints = trained(tmp_path)
-    newest = sorted(checkpoints.folder.glob("0*"))[-1]
-    before = {"step": 3, "round": 12, "swarm": "x", "unsent": [REWARD.model_dump()]}  # as it was written then
-    (newest / "progress.json").write_text(json.dumps(before))
-    progress = checkpoints.load(policy, learner)
-    assert (progress.step, progress.round, progress.swarm, progress.unsent) == (3, 12, "x", (REWARD,))
-    assert (progress.sha256, progress.parent) == (digest(newest), "")
-    assert checkpoints.save(policy, learner, progress.model_copy(update={"step": 4})).parent == digest(newest)
-
-
-def digest(folder):
-    return hashlib.sha256((folder / "tensors.safetensors").read_bytes()).hexdigest()
-
-
-def test_only_the_newest_checkpoints_are_kept_and_leftovers_of_a_crash_go(tmp_path):
-    policy, learner, checkpoints = trained(tmp_path)
-    shutil.copytree(sorted(checkpoints.folder.glob("0*"))[0], checkpoints.folder / ".0000000009.1")
-    checkpoints.load(policy, learner)
-    assert sorted(path.name for path in checkpoints.folder.iterdir()) == ["0000000002", "0000000003"]
 
 
 def test_an_exported_model_loads_with_transformers(tmp_path):
@@ -291,9 +271,9 @@ def test_any_causal_language_model_can_be_trained(tmp_path, architecture):
     AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
     policy = Policy(SETTINGS.policy.model_copy(update={"model": str(tmp_path)}))
     short = GAME.model_copy(update={"max_new_tokens": 8})
-    game = AnswerGame(policy, Tasks(SETTINGS.data, 42), short, peer=ALICE, questions=2, seed=1)
+    game = AnswerGame(policy, Tasks(SETTINGS.data, 42), short, peer=ALICE, seed=1)
     before = weights(policy)
-    Learner(policy, SETTINGS.learner, temperature=1.0, max_new_tokens=8).update(graded(game.sample(0)))
+    Learner(policy, SETTINGS.learner, temperature=1.0, max_new_tokens=8).update(graded(game.sample(0, range(2))))
     assert not torch.equal(before, weights(policy))
     assert weights(policy).isfinite().all()
     checkpoints = Checkpoints(tmp_path, ALICE, "other")
