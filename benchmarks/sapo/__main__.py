@@ -1,4 +1,4 @@
-"""Does learning from peers' rollouts help, where, and why? See study.yaml for what is asked, docs/sapo.md for the answer.
+"""Does learning from peers' rollouts help, where, and why? study.yaml tells what is asked, docs/sapo.md the answer.
 
     python -m benchmarks.sapo             the study: half an hour on two cores
     python -m benchmarks.sapo --smoke     the same in small: three minutes, and worth nothing as an answer

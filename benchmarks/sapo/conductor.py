@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
@@ -70,7 +69,7 @@ def _write_down(row: Row, diary: Path) -> None:
     whole = "".join(one.model_dump_json() + "\n" for one in [*_read(diary), row])
     beside = diary.with_suffix(".part")
     beside.write_text(whole)
-    os.replace(beside, diary)
+    beside.replace(diary)
 
 
 def _bar() -> Progress:

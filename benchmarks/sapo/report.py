@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from itertools import accumulate
 from pathlib import Path
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from benchmarks.sapo.intervals import Ratio, ratio
 from benchmarks.sapo.run import Row
 from benchmarks.sapo.study import Study
 from services.trainer.canvas import canvas, save
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 REFERENCE, SHARED = "8/0", "4/4"
+CURVES, SMOOTH = ("8/0", "6/2", "4/4", "2/6", "4/0"), 5
 Measure = Callable[[Row], float]
 
 
@@ -40,7 +44,7 @@ def _table(regime: str, rows: Sequence[Row], study: Study) -> str:
     arms = [arm for arm in study.arms if any(row.arm == arm for row in rows)]
     start = fmean(row.informative[0] for row in rows)
     head = [
-        f"**{regime}**, {study.regimes[regime].rounds} rounds; {start:.0%} of the groups of the first round informative",
+        f"**{regime}**, {study.regimes[regime].rounds} rounds; in the first, {start:.0%} of the groups were informative",
         "",
         "| I/J | seeds | cumulative reward | by 8/0 | by 4/4 | per million tokens, by 8/0 | final level | by 8/0 "
         "| informative groups in an update: first third, all |",
@@ -86,8 +90,38 @@ def plot(rows: Sequence[Row], study: Study, path: Path) -> None:
     save(figure, path)
 
 
-def _curves(axes: object, regime: str, rows: Sequence[Row], study: Study) -> None:
-    ...
+def _curves(axes: Axes, regime: str, rows: Sequence[Row], study: Study) -> None:
+    """Reward by round, mean over the seeds; running mean of five rounds."""
+    for arm in CURVES:
+        mine = [row for row in rows if row.arm == arm]
+        if mine:
+            means = [fmean(values) for values in zip(*(row.reward for row in mine), strict=True)]
+            smooth = [fmean(means[max(0, place - SMOOTH + 1) : place + 1]) for place in range(len(means))]
+            axes.plot(range(1, len(smooth) + 1), smooth, label=arm)
+    axes.set(
+        title=f"{regime}: {study.regimes[regime].rounds} rounds", xlabel="round", ylabel="mean reward", ylim=(0, 1)
+    )
+    axes.legend(title="I/J")
+
+
+def _ratios(axes: Axes, rows: Sequence[Row], study: Study) -> None:
+    """Cumulative reward of every arm by that of 8/0, with its interval, and what each seed gave."""
+    arms = [arm for arm in study.arms if arm != REFERENCE and any(row.arm == arm for row in rows)]
+    for place, arm in enumerate(arms):
+        found = compare(rows, arm, REFERENCE, _cumulative)
+        if found is None:
+            continue
+        if found.seeds > 1:
+            axes.plot([found.low, found.high], [place, place], color="grey")
+        axes.plot(found.mean, place, "o", color="black")
+        for seed in {row.seed for row in rows}:
+            one = compare([row for row in rows if row.seed == seed], arm, REFERENCE, _cumulative)
+            if one is not None:
+                axes.plot(one.mean, place, "|", color="tab:blue")
+    axes.axvline(1, linestyle=":", color="black")
+    axes.set_yticks(range(len(arms)), arms)
+    axes.invert_yaxis()
+    axes.set(xlabel="cumulative reward by that of 8/0, 95 % interval", xscale="log")
 
 
 def _cumulative(row: Row) -> float:

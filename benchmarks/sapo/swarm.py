@@ -46,17 +46,14 @@ class Node:
         self.policy = Policy(settings.policy)
         game, learner = settings.game, settings.learner
         self._tasks = Tasks(settings.data, seed_of(settings.seed, peer))
-        self._game = AnswerGame(
-            self.policy, self._tasks, game, peer=peer, questions=settings.questions, seed=settings.seed
-        )
-        self._learner = Learner(
-            self.policy, learner, temperature=game.temperature, max_new_tokens=game.max_new_tokens
-        )
+        self._game = AnswerGame(self.policy, self._tasks, game, peer=peer, seed=settings.seed)
+        self._learner = Learner(self.policy, learner, temperature=game.temperature, max_new_tokens=game.max_new_tokens)
         self._memory = Memory()
 
     def sample(self, step: int) -> list[Scored]:
         """The node's own groups of a round."""
-        return self._game.sample(step)
+        asked = self._settings.questions
+        return self._game.sample(step, range(step * asked, (step + 1) * asked))
 
     def send(self, step: int, local: Sequence[Scored]) -> str:
         """What peers get of them."""
@@ -71,7 +68,7 @@ class Node:
         picked = self._pick(offer, self._memory, Random(seed_of(self._settings.seed, self.peer, step, "mix")))
         self._memory = picked.memory
         if picked.batch:
-            self._learner.update(picked.batch)
+            self._learner.update(picked.batch, step)
         useful = [group for group in picked.batch if group.informative]
         own = sum(any(group is one for one in local) for group in useful)
         return Turn(

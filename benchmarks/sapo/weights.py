@@ -17,7 +17,7 @@ RATE, BATCH = 5e-4, 32  # as in the last step of `make model`
 
 
 def start_model(careful: float | None, steps: int, folder: Path) -> str:
-    """The model that thinks carefully with this probability, as the trainer's setting; made in `folder` if not there."""
+    """The model that thinks carefully with this probability, as the trainer's setting; made in `folder` if need be."""
     if careful is None:
         return "embedded"
     out = folder / f"careful-{careful}-{steps}"
