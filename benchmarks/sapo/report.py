@@ -44,7 +44,7 @@ def _table(regime: str, rows: Sequence[Row], study: Study) -> str:
     arms = [arm for arm in study.arms if any(row.arm == arm for row in rows)]
     start = fmean(row.informative[0] for row in rows)
     head = [
-        f"**{regime}**, {study.regimes[regime].rounds} rounds; in the first, {start:.0%} of the groups were informative",
+        f"**{regime}**, {study.regimes[regime].rounds} rounds; in the first, {start:.0%} of the groups are informative",
         "",
         "| I/J | seeds | cumulative reward | by 8/0 | by 4/4 | per million tokens, by 8/0 | final level | by 8/0 "
         "| informative groups in an update: first third, all |",
