@@ -72,6 +72,7 @@ bench-sapo: $(VENV)/.dev  ## Does learning from peers help? Half an hour (SAPO=-
 
 bench: $(VENV)/.all  ## Measure every published figure
 	@for script in $(filter-out benchmarks/chaos.py,$(wildcard benchmarks/*.py)); do $(BIN)/python -m benchmarks.$$(basename "$$script" .py) || exit 1; done
+	@$(BIN)/python -m benchmarks.sapo
 
 e2e: $(VENV)/.dev  ## The stack in containers: from a clone to a reward, two households, images (needs a container engine)
 	@$(BIN)/python -m pytest -s tests/containers

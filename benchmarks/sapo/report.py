@@ -94,14 +94,15 @@ def _curves(axes: Axes, regime: str, rows: Sequence[Row], study: Study) -> None:
     """Reward by round, mean over the seeds; running mean of five rounds."""
     for arm in CURVES:
         mine = [row for row in rows if row.arm == arm]
-        if mine:
+        if mine:  # not every arm is run in every regime
             means = [fmean(values) for values in zip(*(row.reward for row in mine), strict=True)]
             smooth = [fmean(means[max(0, place - SMOOTH + 1) : place + 1]) for place in range(len(means))]
             axes.plot(range(1, len(smooth) + 1), smooth, label=arm)
     axes.set(
         title=f"{regime}: {study.regimes[regime].rounds} rounds", xlabel="round", ylabel="mean reward", ylim=(0, 1)
     )
-    axes.legend(title="I/J")
+    if axes.lines:
+        axes.legend(title="I/J")
 
 
 def _ratios(axes: Axes, rows: Sequence[Row], study: Study) -> None:

@@ -22,10 +22,8 @@ def test_a_study_is_run_once_and_reported_from_what_was_written_down(folder):
     runs = [Run("uneven", "8/0", 1), Run("uneven", "4/4", 1), Run("sparse", "4/4 replay", 1)]
     rows = conduct_all(STUDY, runs, folder, workers=1)
     (diary,) = folder.glob("*.jsonl")
-    written = diary.stat().st_mtime_ns
     diary.write_text(diary.read_text() + '{"cut off by')
     assert conduct_all(STUDY, runs, folder, workers=1) == rows
-    assert diary.stat().st_mtime_ns != written and len(rows) == 3
 
     write_rows(rows, folder / "sapo.json")
     (alone, shared, _) = json.loads((folder / "sapo.json").read_text())

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.sapo.intervals import ratio
 from benchmarks.sapo.report import compare, tables
 from benchmarks.sapo.run import NodeRow, Row, unfiltered
-from benchmarks.sapo.study import read_study, runs_of, settings_of
+from benchmarks.sapo.study import Run, read_study, runs_of, settings_of
 from services.trainer.picks import Memory, Offer
 from tests.unit.test_trainer_picks import ALICE, BOB, Random, groups
 
@@ -42,7 +42,7 @@ def test_a_run_is_told_what_the_study_says_whatever_the_environment(monkeypatch)
     monkeypatch.setenv("LEARNING_RATE", "0.5")
     monkeypatch.setenv("QUESTIONS", "99")
     monkeypatch.setenv("LOCAL_GROUPS", "99")
-    settings = settings_of(STUDY, runs_of(STUDY)[2], "embedded")
+    settings = settings_of(STUDY, Run("sparse", "4/4", 1), "embedded")
     assert (settings.questions, settings.learner.local_groups, settings.learner.external_groups) == (4, 4, 4)
     assert settings.learner.learning_rate == STUDY.trainer["learner.learning_rate"]
     assert settings.game.completions == 8
@@ -65,7 +65,8 @@ def test_a_ratio_is_paired_by_seed_and_geometric():
 
 
 def test_one_seed_tells_nothing_and_equal_seeds_everything():
-    one, three = ratio({1: 2.0}, {1: 1.0}), ratio(dict.fromkeys((1, 2, 3), 2.0), dict.fromkeys((1, 2, 3), 1.0))
+    ones = dict.fromkeys((1, 2, 3), 1.0)
+    one, three = ratio({1: 2.0}, {1: 1.0}), ratio(dict.fromkeys(ones, 2.0), ones)
     assert one is not None and three is not None
     assert not one.differs and not isinf(one.high)
     assert three.differs and str(three) == "2.00 (2.00 - 2.00)"
@@ -75,10 +76,8 @@ def test_the_table_gives_ratios_per_seed_and_per_token():
     rows = [row("8/0", 1, 1.0), row("8/0", 2, 1.0), row("4/4", 1, 2.0, 500), row("4/4", 2, 2.0, 500)]
     assert str(compare(rows, "4/4", "8/0", lambda one: one.reward_per_million_tokens)) == "4.00 (4.00 - 4.00)"
     text = tables(rows, STUDY.model_copy(update={"regimes": {"sparse": STUDY.regimes["sparse"]}}))
-    assert (
-        "| 4/4 | 2 | 2.00 | **2.00 (2.00 - 2.00)** |  | **4.00 (4.00 - 4.00)** | 0.500 | 1.00 (1.00 - 1.00) | 3.0, 2.0 |"
-        in text
-    )
+    same, twice, four = "1.00 (1.00 - 1.00)", "**2.00 (2.00 - 2.00)**", "**4.00 (4.00 - 4.00)**"
+    assert f"| 4/4 | 2 | 2.00 | {twice} |  | {four} | 0.500 | {same} | 3.0, 2.0 |" in text
 
 
 def test_the_control_keeps_groups_that_teach_nothing():
