@@ -45,8 +45,8 @@ class Tasks:
         """The `number`-th training question."""
         return _question(self._deck.training(number))
 
-    def held_out(self, number: int, name: str) -> Question:
-        """The `number`-th question of a set for evaluation. Raises SettingsError if there is none."""
+    def held_out(self, number: int, name: str | None = None) -> Question:
+        """The `number`-th question for evaluation, of the set `name` or of all: none that any training asks. Raises SettingsError if there is none."""
         return _question(self._deck.held_out(number, name))
 
     def knows(self, question: Question) -> bool:
