@@ -30,7 +30,7 @@ from services.trainer.workload import Workload
 from shared.messages import Reward, Rollouts, Round, Trained, Winners
 from shared.runtime import Context
 from shared.streams import EVENTS, ROLLOUTS_LOCAL
-from shared.tasks import seed_of
+from shared.tasks import cache_of, seed_of
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,12 @@ class Trainer:
             temperature=settings.game.temperature,
             max_new_tokens=settings.game.max_new_tokens,
         )
-        tasks = Tasks(settings.data, seed_of(settings.seed, peer))
+        tasks = Tasks(
+            settings.data,
+            seed_of(settings.seed, peer),
+            cache_of(settings.state_dir),
+            strict=settings.strict_questions,
+        )
         self.game: Game = AnswerGame(self.policy, tasks, settings.game, peer=peer, seed=settings.seed)
         self.feed, self.outbox, self.diary = PeerFeed(context.queue, peer), Outbox(context), Diary(context, peer)
         self.answers = Answers(context, self.policy, settings.game, self.diary, peer)
@@ -65,15 +70,19 @@ class Trainer:
         await self.diary("sampling", number)
         questions = await self.workload.questions(self.progress, round_)
         with watch("generate"):
-            local = await asyncio.to_thread(self.game.sample, self.progress.step, questions)
+            local = await asyncio.to_thread(self.game.sample, self.progress.step, questions, round_)
         await queue.publish(ROLLOUTS_LOCAL, self._rollouts(round_, local))
-        await self._submit(self._reward(round_, local))
+        reward = self._reward(round_, local)
+        if round_.closes:
+            await self._submit(reward)
 
         await self.diary("exchanging", number)
         with watch("exchange"):
             external = await self._collect(round_)
         vote = Winners(peer_id=self.peer, round=number, winners=winners([*local, *external]))
-        voted = await self._vote_early(round_, vote)
+        last = vote if round_.closes else reward  # whoever has said this is ready for the next stage or round
+        said = await self._say_early(round_, last)
+        self.game.hear(round_, [*local, *external])
 
         await self.diary("learning", number)
         with watch("update"):
@@ -83,11 +92,11 @@ class Trainer:
         await self.diary("saving", number)
         event = report.trained(self.peer, round_, local, external, batch, update, watch, self.progress.sha256)
         shown = report.samples(self.peer, round_, local, external, self._random("shown"))
-        self.progress = self.progress.with_sent(vote).with_sent(event).after(questions, number, self.game.state())
+        self.progress = self.progress.with_sent(last).with_sent(event).after(questions, round_, self.game.state())
         with watch("checkpoint"):
             saved = await asyncio.to_thread(self._save, event.key)
-        if not voted:
-            await self.outbox.send(vote)
+        if not said:
+            await self.outbox.send(last)
         self.progress = await self.workload.measure(self.progress, round_, len(questions), len(batch), watch)
         weights = self.progress.sha256 if saved else ""
         event = event.model_copy(update={"weights": weights, "seconds": watch.seconds})
@@ -105,7 +114,7 @@ class Trainer:
         local = await asyncio.to_thread(self.game.sample, self.progress.step, questions)
         await self.diary("learning", ALONE)
         await asyncio.to_thread(self._learn, self._mix(local, []), local)
-        self.progress = self.progress.after(questions, self.progress.round, self.game.state())
+        self.progress = self.progress.after(questions, None, self.game.state())
         self.context.health.facts["step"] = self.progress.step
         await self.diary("saving", ALONE)
         await asyncio.to_thread(self._save)
@@ -147,14 +156,14 @@ class Trainer:
         self.progress = self.progress.with_sent(message)
         await self.outbox.send(message)
 
-    async def _vote_early(self, round_: Round, vote: Winners) -> bool:
-        """Vote before the update, if the round may be over when that is done; whether it was done.
+    async def _say_early(self, round_: Round, last: Reward | Winners) -> bool:
+        """Say the stage's last word before the update, if the stage may be over when that is done; whether it was.
 
-        Else after the checkpoint: whoever has voted is ready for the next round.
+        Else after the checkpoint.
         """
         late = await is_over(self.context, round_, spare_s=self.workload.learning_s(self.progress))
         if late:
-            await self._submit(vote)
+            await self._submit(last)
         return late
 
     async def _collect(self, round_: Round) -> list[Scored]:
@@ -188,7 +197,7 @@ class Trainer:
 
     def _learn(self, batch: Sequence[Scored], seen: Sequence[Scored] = ()) -> Update:
         """One update; none when nobody's answers differ in reward. `seen`: what the batch was picked from."""
-        torch.manual_seed(seed_of(self.settings.seed, self.peer, self.progress.step, "update"))  # of dropout
+        torch.manual_seed(seed_of(self.settings.seed, self.peer, self.progress.step, "update"))
         update = self.learner.update(batch, self.progress.step)
         if update.noop == "empty" and seen:
             update = replace(update, noop="flat")

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 
 from services.trainer.checkpoint import Progress
+from services.trainer.choice import settle
 from services.trainer.gpus import claim_device
+from services.trainer.hardware import visible_gpus
 from services.trainer.judge import Examiner
 from services.trainer.loop import Trainer
 from services.trainer.peer import keep_lease, lease_peer
-from services.trainer.policy import visible_gpus
 from services.trainer.settings import TrainerSettings
 from shared.messages import Round
 from shared.names import name_of
@@ -37,6 +38,7 @@ async def run(settings: TrainerSettings, context: Context) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(keep_lease(context, peer))
             try:
+                settings = await settle(settings, context, peer)
                 trainer = await asyncio.to_thread(Trainer, settings, context, peer)
                 group.create_task(keep_sent(context, trainer))
                 await _train(settings, context, trainer)
@@ -77,7 +79,7 @@ async def rounds(
     stays: bool = False,
     idle: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Round | None]:
-    """Each newest open round that is later than the last one done, up to and with the final one; who stays waits on.
+    """Each newest open round and stage later than the last one done, up to and with the final one; who stays waits on.
 
     A swarm whose chain was begun anew counts from 0 again: its rounds are later than all of the swarm before.
     None after `solo_after_s` seconds without a new round, again and again until one opens; not while the swarm is
@@ -93,7 +95,7 @@ async def rounds(
         if last is not None and _is_new(last.message, done):
             context.health.heal("rounds")
             yield last.message
-            done = Progress(round=last.message.number, swarm=last.message.swarm)
+            done = Progress(round=last.message.number, stage=last.message.stage, swarm=last.message.swarm)
             waiting_since = time.monotonic()
         elif through and not stays:
             log.info("the final round is done")
@@ -110,4 +112,4 @@ async def rounds(
 
 
 def _is_new(round_: Round, done: Progress) -> bool:
-    return round_.swarm != done.swarm or round_.number > done.round
+    return round_.swarm != done.swarm or (round_.number, round_.stage) > (done.round, done.stage)

@@ -15,12 +15,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config
 
 from services.trainer import metrics
 from services.trainer.checkpoint import Checkpoints, Progress
+from services.trainer.choice import EMBEDDED
 from services.trainer.game import AnswerGame
 from services.trainer.journal import Decided, Journal
 from services.trainer.learner import Learner
 from services.trainer.loop import Trainer
 from services.trainer.pacing import Lap, Pace
-from services.trainer.policy import EMBEDDED, Policy
+from services.trainer.policy import Policy
 from services.trainer.rollout import Scored
 from services.trainer.settings import TrainerSettings
 from services.trainer.tasks import Tasks

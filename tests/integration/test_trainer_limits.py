@@ -1,5 +1,6 @@
 """What an update does where it must do nothing, where the memory is not enough, and what a step changes."""
 
+import logging
 import subprocess
 import sys
 from dataclasses import replace
@@ -7,21 +8,29 @@ from pathlib import Path
 
 import pytest
 import torch
+from prometheus_client import REGISTRY
 
+from services.trainer import report
 from services.trainer.checkpoint import Checkpoints, Progress
 from services.trainer.game import AnswerGame
 from services.trainer.learner import Learner
+from services.trainer.loop import Trainer
 from services.trainer.movement import Movement
 from services.trainer.policy import Policy
 from services.trainer.rollout import Scored
 from services.trainer.settings import TrainerSettings
+from services.trainer.stopwatch import Stopwatch
 from services.trainer.tasks import Tasks
 from shared.errors import SwarmError
-from shared.messages import Completion
+from shared.health import Health
+from shared.messages import Completion, Round
+from shared.queue.memory import MemoryQueue, MemoryStore
+from shared.runtime import Context
 from shared.settings import load
 from tests.examples import ALICE, QUESTION
 
 SETTINGS = load("trainer", TrainerSettings)
+ROUND = Round(number=7, stage=0, opened_at=0.0, deadline=20.0)
 EVERYTHING = 1e9  # a bound nothing reaches
 
 
@@ -130,6 +139,48 @@ def test_what_the_first_iteration_learnt_is_kept_where_the_second_finds_no_numbe
     assert not same(state(policy, learner), before) and all(
         weight.isfinite().all() for weight in policy.model.parameters()
     )
+
+
+@pytest.mark.parametrize(
+    ("rewards", "reason", "words"),
+    [
+        ([], "empty", "there were no rollouts"),
+        ([[0.0] * 8] * 2, "flat", "in no group"),
+        ([[1.0, *[0.0] * 7]], "nonfinite", "not finite numbers"),
+    ],
+)
+def test_a_round_without_learning_is_legal_counted_by_its_reason_and_told_once(
+    tmp_path, caplog, rewards, reason, words
+):
+    trainer = trainer_of(tmp_path)
+    groups = [rated(group, *earned) for group, earned in zip(rollouts(trainer.policy), rewards, strict=False)]
+    next(trainer.policy.model.parameters()).register_hook(lambda gradient: gradient * float("nan"))
+    before, counted = state(trainer.policy, trainer.learner), noops(reason)
+    with caplog.at_level(logging.INFO):
+        update = trainer._learn(trainer._mix(groups, []), groups)
+    assert update.noop == reason and noops(reason) == counted + 1
+    assert [words in record.getMessage() for record in caplog.records] == [True]
+    assert same(state(trainer.policy, trainer.learner), before)
+    event = report.trained(ALICE, ROUND, groups, [], [], update, Stopwatch(), "")
+    assert (event.loss, event.gradient_norm, event.changed) == (0.0, 0.0, None)
+
+
+def trainer_of(folder):
+    settings = load("trainer", TrainerSettings, [f"state_dir={folder}"])
+    return Trainer(settings, Context(MemoryQueue(), MemoryStore(), Health("trainer", "one", 60)), ALICE)
+
+
+def noops(reason):
+    return REGISTRY.get_sample_value("swarm_trainer_noop_rounds_total", {"reason": reason})
+
+
+def test_an_update_is_measured(tmp_path):
+    trainer = trainer_of(tmp_path)
+    trainer.learner.micro_completions = 5
+    update = trainer._learn(rollouts(trainer.policy))
+    assert trainer.progress.micro_completions == 5
+    assert REGISTRY.get_sample_value("swarm_trainer_micro_batch_completions") == 5
+    assert REGISTRY.get_sample_value("swarm_trainer_changed_weights_ratio") == update.changed > 0.5
 
 
 def test_micro_batches_of_any_size_add_up_to_the_whole_batch():
