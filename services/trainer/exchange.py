@@ -19,6 +19,7 @@ from shared.streams import ROLLOUTS_PEER, ROUNDS
 
 REMEMBERED_ROUNDS = 3  # a peer silent for longer is not waited for
 POLL_S = 0.5
+BATCH = 100  # entries in one reading
 
 
 class PeerFeed:
@@ -31,14 +32,15 @@ class PeerFeed:
         self._heard: deque[set[str]] = deque(maxlen=REMEMBERED_ROUNDS)
 
     async def poll(self, wait_s: float) -> bool:
-        """Take in what is new, if anything; waits up to `wait_s` for the first entry. A peer's first word stands."""
-        entries = await self._queue.read(ROLLOUTS_PEER, self._cursor, limit=100, wait_s=wait_s)
-        for entry in entries:
-            self._cursor = entry.id
-            rollouts = entry.message
-            if rollouts.peer_id != self._me:
+        """Take in all that is new, if anything; waits up to `wait_s` for the first. A peer's first word stands."""
+        before = self._cursor
+        while entries := await self._queue.read(ROLLOUTS_PEER, self._cursor, limit=BATCH, wait_s=wait_s):
+            self._cursor, wait_s = entries[-1].id, 0.0
+            for rollouts in (entry.message for entry in entries if entry.message.peer_id != self._me):
                 self._rounds.setdefault(f"{rollouts.round}:{rollouts.stage}", {}).setdefault(rollouts.peer_id, rollouts)
-        return bool(entries)
+            if len(entries) < BATCH:
+                break
+        return self._cursor != before
 
     def of(self, round_: Round) -> dict[str, Rollouts]:
         """What arrived for a round so far, by peer."""
