@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
-# TRL's guard against a group whose rewards are almost equal.
+from services.trainer.settings import Scaling
+
+# TRL's guard against rewards that are almost equal.
 STD_FLOOR = 1e-4
 
 
@@ -15,13 +17,26 @@ def advantages(rewards: Sequence[float], *, scale: bool) -> list[float]:
     `rewards`: of the G completions of one question. Returns G numbers that sum to 0.
     """
     mean = fmean(rewards)
-    centred = [reward - mean for reward in rewards]
-    if not scale or len(rewards) < 2:
-        return centred
-    deviation = stdev(rewards) + STD_FLOOR
-    return [value / deviation for value in centred]
+    return _divided([reward - mean for reward in rewards], rewards if scale else ())
+
+
+def batch_advantages(groups: Sequence[Sequence[float]], scaling: Scaling) -> list[float]:
+    """Advantages of the completions of several groups, in order.
+
+    Divided by the sample standard deviation of the rewards of the `group`, of the whole `batch` (arXiv 2508.08221), or
+    not at all (`none`).
+    """
+    found = [value for rewards in groups for value in advantages(rewards, scale=scaling == "group")]
+    return _divided(found, [reward for rewards in groups for reward in rewards] if scaling == "batch" else ())
 
 
 def informative(rewards: Sequence[float]) -> bool:
     """False when all rewards of a group are equal: every advantage is zero and nothing can be learnt from it."""
     return max(rewards) - min(rewards) > 1e-9
+
+
+def _divided(values: list[float], rewards: Sequence[float]) -> list[float]:
+    if len(rewards) < 2:
+        return values
+    deviation = stdev(rewards) + STD_FLOOR
+    return [value / deviation for value in values]

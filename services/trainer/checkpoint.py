@@ -5,7 +5,7 @@
                                        damaged/<step>/              what could not be used, for whoever looks into it
 
 There is no state of a random generator in it: all randomness of a step follows from (seed, peer, step), torch's global
-generator is seeded anew for every update (dropout draws from it), and nothing draws from those of Python and numpy.
+generator is seeded anew for every update, which has no dropout, and nothing draws from those of Python and numpy.
 """
 
 from __future__ import annotations

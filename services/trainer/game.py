@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from services.trainer.policy import Policy
 from services.trainer.rollout import Scored
-from services.trainer.sampling import sample
+from services.trainer.sampling import sample_with_log_probs
 from services.trainer.settings import GameSettings
 from services.trainer.tasks import Tasks
 from shared.messages import Question, Rollouts
@@ -49,8 +49,8 @@ class AnswerGame:
         seed = seed_of(self._seed, self._peer, step, "sample")
         generator = torch.Generator(self._policy.device).manual_seed(seed)
         prompts = [self._policy.prompt(question.text) for question in asked]
-        sampled = sample(self._policy, prompts, self._settings, generator)
-        return [self._group(question, rows) for question, rows in zip(asked, sampled, strict=True)]
+        sampled = zip(*sample_with_log_probs(self._policy, prompts, self._settings, generator), strict=True)
+        return [self._group(step, question, *rows) for question, rows in zip(asked, sampled, strict=True)]
 
     def state(self) -> dict[str, JsonValue]:
         """One stage: nothing."""
@@ -59,10 +59,11 @@ class AnswerGame:
     def restore(self, state: Mapping[str, JsonValue]) -> None:
         """One stage: nothing."""
 
-    def _group(self, question: Question, rows: list[list[int]]) -> Scored:
+    def _group(self, step: int, question: Question, rows: list[list[int]], log_probs: list[list[float]]) -> Scored:
         completions = tuple(self._policy.decode(row) for row in rows)
         rewards = tuple(self._tasks.score(question, completion.text) for completion in completions)
-        return Scored(self._peer, question, completions, rewards, tuple(map(tuple, rows)))
+        tokens, likely = tuple(map(tuple, rows)), tuple(map(tuple, log_probs))
+        return Scored(self._peer, question, completions, rewards, tokens, likely, step)
 
     def score(self, rollouts: Rollouts) -> list[Scored]:
         """See `Game.score`."""

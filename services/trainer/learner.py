@@ -1,43 +1,58 @@
 """One GRPO update on a mixed batch of groups.
 
-Local completions keep the token ids they were sampled as; peers' are tokenized from text. For both, the policy at the
-start of the update stands for the one that sampled: for local ones it is that policy, and a peer's log-probabilities
-are neither sent nor to be trusted (SAPO treats external rollouts as if sampled here). The ratio is therefore 1 at the
-first iteration, and clipping binds from the second.
+The ratio of GRPO's loss compares the policy with the old one: the one that sampled, or what stands for it.
+
+- A group sampled here by the present weights: the old policy is the present one, so the ratio is exactly 1 before the
+  first step, and clipping binds from the second iteration. What was noted when it was sampled is not used: it differs
+  by rounding (the cache, bfloat16) and, with top-k or top-p, by what the cuts took away, and neither is something the
+  policy has moved by.
+- A group sampled here by earlier weights (late work): the log-probabilities noted when it was sampled. This is what
+  importance sampling needs, cuts and all, and clipping binds at once where the policy has moved on.
+- A peer's group: tokenized from text, its end token restored. The present policy stands for the one that sampled it:
+  the peer's log-probabilities are neither sent nor to be trusted (SAPO treats external rollouts as if sampled here).
+
+Tokens and log-probabilities are those of this policy's own tokenizer and temperature in all three cases.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from services.trainer.advantages import advantages
-from services.trainer.loss import Scale, grpo_loss
-from services.trainer.padding import left_pad, positions, right_pad
+from services.trainer.advantages import batch_advantages
+from services.trainer.batches import Batch, spans
+from services.trainer.likelihood import log_probs
+from services.trainer.loss import Scale, binding, divergence, grpo_loss
 from services.trainer.policy import Policy
 from services.trainer.rollout import Scored
 from services.trainer.settings import LearnerSettings
 
+Noop = Literal["empty", "flat", "nonfinite"]
+
 
 @dataclass(frozen=True)
 class Update:
-    """What an update did."""
+    """What an update did, in its last iteration."""
 
     loss: float
     gradient_norm: float  # before clipping
+    clipped: float = 0.0  # share of the tokens without gradient, as the ratio went far enough already
+    kl: float = 0.0  # mean divergence of a token from the reference model, nats; 0 without one
+    noop: Noop | None = None  # why nothing was learnt: weights and optimizer are as they were
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Groups as token ids, ready for the model: g prompts, n completions in all."""
+@dataclass
+class Sums:
+    """What the micro-batches of a pass add up to."""
 
-    prompts: list[list[int]]
-    completions: list[list[int]]
-    owner: list[int]  # which prompt each completion answers
-    advantages: list[float]  # of each completion
+    loss: Tensor | float = 0.0
+    clipped: Tensor | float = 0.0  # tokens
+    kl: Tensor | float = 0.0
+    old: list[Tensor] = field(default_factory=list)  # of each completion: the log-probs its ratio was taken against
 
 
 class Learner:
@@ -46,88 +61,87 @@ class Learner:
     def __init__(self, policy: Policy, settings: LearnerSettings, *, temperature: float, max_new_tokens: int) -> None:
         self._policy, self._settings = policy, settings
         self._temperature, self._max_length = temperature, max_new_tokens
+        self._reference = policy.reference() if settings.beta else None
         self.optimizer = torch.optim.AdamW(
             policy.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
 
-    def update(self, groups: Sequence[Scored]) -> Update:
-        """Learn from the groups; their loss before the (last) step."""
-        parts = _split(groups, self._settings.micro_groups)
-        batches = [self._batch(part) for part in parts]
-        lengths = [len(row) for batch in batches for row in batch.completions]
-        scale = Scale(len(lengths), sum(lengths), self._max_length)
-        self._policy.model.train()
-        if self._settings.iterations == 1:
-            old: list[Tensor | None] = [None] * len(batches)  # the log-probs of the one iteration are the old ones
-        else:
-            with torch.no_grad():
-                old = [self.log_probs(batch)[0] for batch in batches]
+    def update(self, groups: Sequence[Scored], step: int | None = None) -> Update:
+        """Learn from the groups; what a pass found before its (last) step.
+
+        Those sampled at the step `step` were sampled by the present weights; None: all were. Groups and completions without an advantage count in what the loss is divided by, and are not computed.
+        """
+        if not any(group.informative for group in groups):
+            return Update(0.0, 0.0, noop="flat" if groups else "empty")
+        batch = self._batch(groups, step)
+        scale = Scale(len(batch.completions), sum(map(len, batch.completions)), self._max_length)
+        if self._reference is None:
+            batch = batch.teaching()
+        self._policy.model.eval()  # no dropout: the ratio would compare two draws of it, and resumed runs differ
         for _ in range(self._settings.iterations):
-            done = self._step(batches, old, scale)
+            sums = self._gradients(batch, scale)
+            batch = batch.since(sums.old)
+            done = self._step(sums, scale)
+            if done.noop:
+                break
         return done
 
     def log_probs(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Log-probabilities of the completions' tokens at the sampling temperature, and their mask, both (n, T).
+        """See `likelihood.log_probs`: of the policy."""
+        return log_probs(self._policy, self._policy.model, batch, self._temperature)
 
-        Each prompt passes through the model once; its cache is handed, with its gradient, to all its completions.
-        """
-        model, device, pad = self._policy.model, self._policy.device, self._policy.pad_id
-        prompt_ids, prompt_mask = left_pad(batch.prompts, pad, device)
-        ids, mask = right_pad(batch.completions, pad, device)
-        owner = torch.tensor(batch.owner, device=device)
-        with self._policy.autocast():
-            first = model(
-                input_ids=prompt_ids,
-                attention_mask=prompt_mask,
-                position_ids=positions(prompt_mask),
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            logits = first.logits[owner, -1:]
-            if ids.shape[1] > 1:
-                first.past_key_values.batch_select_indices(owner)
-                whole_mask = torch.cat([prompt_mask[owner], mask], 1)
-                rest = model(
-                    input_ids=ids[:, :-1],
-                    attention_mask=whole_mask[:, :-1],
-                    position_ids=positions(whole_mask)[:, prompt_ids.shape[1] : -1],
-                    past_key_values=first.past_key_values,
-                    use_cache=True,
-                )
-                logits = torch.cat([logits, rest.logits], 1)
-        scaled = logits.float() / self._temperature
-        chosen = scaled.gather(2, ids[:, :, None])[:, :, 0]
-        return chosen - scaled.logsumexp(2), mask.float()
-
-    def _step(self, batches: Sequence[Batch], old: Sequence[Tensor | None], scale: Scale) -> Update:
+    def _gradients(self, batch: Batch, scale: Scale) -> Sums:
+        """Gradients of the whole batch's loss, summed over its micro-batches."""
         self.optimizer.zero_grad(set_to_none=True)
-        total = 0.0
-        for batch, before in zip(batches, old, strict=True):
-            now, mask = self.log_probs(batch)
-            loss = grpo_loss(
-                now,
-                now.detach() if before is None else before,
-                torch.tensor(batch.advantages, device=now.device),
-                mask,
-                kind=self._settings.loss,
-                epsilon=self._settings.epsilon,
-                epsilon_high=self._settings.epsilon_high,
-                scale=scale,
-            )
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.item()
+        sums = Sums()
+        for rows in spans(batch.owner, self._settings.micro_groups, 0):
+            self._add(batch.part(rows), scale, sums)
+        return sums
+
+    def _add(self, part: Batch, scale: Scale, sums: Sums) -> None:
+        """One micro-batch, forward and backward."""
+        settings = self._settings
+        now, mask = self.log_probs(part)
+        old = _old(now.detach(), part.old)
+        gains = torch.tensor(part.advantages, device=now.device)
+        reference = self._reference_log_probs(part)
+        bounds = {"epsilon": settings.epsilon, "epsilon_high": settings.epsilon_high}
+        kind, beta = settings.loss, settings.beta
+        loss = grpo_loss(now, old, gains, mask, kind=kind, scale=scale, reference=reference, beta=beta, **bounds)
+        loss.backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            sums.loss += loss.detach()
+            sums.clipped += binding(now, old, gains, mask, **bounds).sum()
+            if reference is not None:
+                sums.kl += (divergence(now, reference, mask) * mask).sum()
+        sums.old += [row[: len(ids)].clone() for row, ids in zip(old, part.completions, strict=True)]
+
+    def _step(self, sums: Sums, scale: Scale) -> Update:
         norm = torch.nn.utils.clip_grad_norm_(self._policy.model.parameters(), self._settings.max_gradient_norm)
         self.optimizer.step()
-        return Update(total, float(norm))
+        return Update(float(sums.loss), float(norm), float(sums.clipped) / scale.tokens, float(sums.kl) / scale.tokens)
 
-    def _batch(self, groups: Sequence[Scored]) -> Batch:
+    @torch.no_grad()
+    def _reference_log_probs(self, part: Batch) -> Tensor | None:
+        if self._reference is None:
+            return None
+        return log_probs(self._policy, self._reference, part, self._temperature)[0]
+
+    def _batch(self, groups: Sequence[Scored], step: int | None) -> Batch:
         completions = [self._tokens(group) for group in groups]
         return Batch(
             prompts=[self._policy.prompt(group.question.text) for group in groups],
             completions=[row for rows in completions for row in rows],
             owner=[index for index, rows in enumerate(completions) for _ in rows],
-            advantages=[a for g in groups for a in advantages(g.rewards, scale=self._settings.scale_rewards)],
+            advantages=batch_advantages([group.rewards for group in groups], self._settings.scale_rewards),
+            old=[row for group in groups for row in self._noted(group, step)],
         )
+
+    def _noted(self, group: Scored, step: int | None) -> Sequence[Tensor | None]:
+        """Log-probabilities of an earlier policy that sampled the group; None where the present one stands for it."""
+        if group.log_probs is None or step is None or group.step == step:
+            return [None] * len(group.completions)
+        return [torch.tensor(row, device=self._policy.device) for row in group.log_probs]
 
     def _tokens(self, group: Scored) -> list[list[int]]:
         """Ids of the group's completions, never empty, no longer than one sampled here could be."""
@@ -137,5 +151,12 @@ class Learner:
         return [row or [self._policy.end_ids[0]] for row in rows]
 
 
-def _split(groups: Sequence[Scored], size: int) -> list[Sequence[Scored]]:
-    return [groups[start : start + size] for start in range(0, len(groups), size)] if size else [groups]
+def _old(now: Tensor, noted: Sequence[Tensor | None]) -> Tensor:
+    """Log-probabilities of the old policy, (n, T): those noted, else those of now."""
+    if not any(row is not None for row in noted):
+        return now
+    old = now.clone()
+    for row, values in enumerate(noted):
+        if values is not None:
+            old[row, : len(values)] = values
+    return old

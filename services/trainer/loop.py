@@ -188,7 +188,7 @@ class Trainer:
     def _learn(self, batch: Sequence[Scored]) -> Update:
         """One update; none when nobody's answers differ in reward."""
         torch.manual_seed(seed_of(self.settings.seed, self.peer, self.progress.step, "update"))  # of dropout
-        return self.learner.update(batch) if batch else Update(loss=0.0, gradient_norm=0.0)
+        return self.learner.update(batch, self.progress.step) if batch else Update(loss=0.0, gradient_norm=0.0)
 
     def _save(self, told: str = "") -> bool:
         """A checkpoint, if one is due, named by the event of key `told`; True if there is one now.

@@ -30,11 +30,11 @@ class Policy:
     def __init__(self, settings: PolicySettings) -> None:
         self.name = settings.model
         self.device = _device(settings)
-        source = str(EMBEDDED) if settings.model == "embedded" else settings.model
-        token = settings.hf_token.get_secret_value() if settings.hf_token else None
+        self._source = str(EMBEDDED) if settings.model == "embedded" else settings.model
+        self._token = settings.hf_token.get_secret_value() if settings.hf_token else None
         try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(source, token=token)
-            model: Any = AutoModelForCausalLM.from_pretrained(source, token=token, dtype=torch.float32)
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(self._source, token=self._token)
+            model = self._load(torch.float32)
         except (OSError, ValueError) as error:
             cause = f"the model {settings.model!r} cannot be loaded: {str(error).strip().splitlines()[0].rstrip('.')}"
             raise SettingsError(cause, "set MODEL_NAME to a Hugging Face id, a folder, or `embedded`") from error
@@ -52,10 +52,24 @@ class Policy:
         """`cpu`, or what the GPU is called."""
         return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
 
+    def reference(self) -> Any:
+        """The model as it was before any training, frozen: bfloat16 where the arithmetic is, else float32.
+
+        It comes from where the policy came from, never from a checkpoint: the same one after every restart.
+        """
+        model = self._load(torch.bfloat16 if self._reduced else torch.float32)
+        return model.to(self.device).eval().requires_grad_(False)
+
     def autocast(self) -> torch.autocast:
         """The context every forward pass runs in."""
-        on = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=on)
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._reduced)
+
+    @property
+    def _reduced(self) -> bool:
+        return self.device.type == "cuda" and torch.cuda.is_bf16_supported()
+
+    def _load(self, dtype: torch.dtype) -> Any:
+        return AutoModelForCausalLM.from_pretrained(self._source, token=self._token, dtype=dtype)
 
     def prompt(self, question: str) -> list[int]:
         """Token ids of a question as this model wants to be asked; one without a chat template gets the plain text."""

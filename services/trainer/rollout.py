@@ -14,7 +14,9 @@ class Scored:
     """G completions of one question and what each earned here.
 
     `tokens` are the ids as sampled, end token included, for local groups: re-tokenized text is not always the same.
-    None for peers' groups, which arrive as text.
+    `log_probs` (nats, one a token) are those of the distribution each token was drawn from: at the sampling
+    temperature, and after top-k and top-p. `step` is this peer's at which they were drawn, which tells by what weights.
+    All three are None for peers' groups, which arrive as text.
     """
 
     author: str  # peer id
@@ -22,6 +24,8 @@ class Scored:
     completions: tuple[Completion, ...]
     rewards: tuple[float, ...]
     tokens: tuple[tuple[int, ...], ...] | None = None
+    log_probs: tuple[tuple[float, ...], ...] | None = None
+    step: int | None = None
 
     @property
     def informative(self) -> bool:

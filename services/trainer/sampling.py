@@ -17,7 +17,6 @@ from services.trainer.policy import Policy
 from services.trainer.settings import GameSettings
 
 
-@torch.inference_mode()
 def sample(
     policy: Policy, prompts: Sequence[Sequence[int]], game: GameSettings, generator: torch.Generator | None
 ) -> list[list[list[int]]]:
@@ -25,6 +24,14 @@ def sample(
 
     `generator` lives on the policy's device; None takes the likeliest token each time (and G = 1).
     """
+    return sample_with_log_probs(policy, prompts, game, generator)[0]
+
+
+@torch.inference_mode()
+def sample_with_log_probs(
+    policy: Policy, prompts: Sequence[Sequence[int]], game: GameSettings, generator: torch.Generator | None
+) -> tuple[list[list[list[int]]], list[list[list[float]]]]:
+    """Like `sample`, and the log-probability of each token under what it was drawn from, see `draw`."""
     policy.model.eval()
     copies = game.completions if generator is not None else 1
     ids, mask = left_pad(prompts, policy.pad_id, policy.device)
@@ -34,22 +41,25 @@ def sample(
         )
         out.past_key_values.batch_repeat_interleave(copies)
         out.logits = out.logits[:, -1].repeat_interleave(copies, 0)
-        flat = _decode(policy, out, mask.repeat_interleave(copies, 0), game, generator)
-    return [flat[start : start + copies] for start in range(0, len(flat), copies)]
+        tokens, log_probs = _decode(policy, out, mask.repeat_interleave(copies, 0), game, generator)
+    starts = range(0, len(tokens), copies)
+    return [tokens[k : k + copies] for k in starts], [log_probs[k : k + copies] for k in starts]
 
 
 def _decode(
     policy: Policy, out: Any, mask: Tensor, game: GameSettings, generator: torch.Generator | None
-) -> list[list[int]]:
-    """One token a pass for every completion that has not ended."""
+) -> tuple[list[list[int]], list[list[float]]]:
+    """One token a pass for every completion that has not ended; their log-probabilities beside them."""
     cache, logits = out.past_key_values, out.logits
     ends = torch.tensor(policy.end_ids, device=policy.device)
     tokens: list[list[int]] = [[] for _ in range(len(logits))]
+    log_probs: list[list[float]] = [[] for _ in range(len(logits))]
     rows = torch.arange(len(logits), device=policy.device)  # which completion each row of the batch is
     for left in range(game.max_new_tokens - 1, -1, -1):
-        chosen = draw(logits.float(), game, generator)
-        for row, token in zip(rows.tolist(), chosen.tolist(), strict=True):
+        chosen, likely = draw(logits.float(), game, generator)
+        for row, token, log_prob in zip(rows.tolist(), chosen.tolist(), likely.tolist(), strict=True):
             tokens[row].append(token)
+            log_probs[row].append(log_prob)
         going = torch.isin(chosen, ends, invert=True).nonzero()[:, 0]
         if not left or not len(going):
             break
@@ -65,7 +75,7 @@ def _decode(
             use_cache=True,
         )
         cache, logits = step.past_key_values, step.logits[:, -1]
-    return tokens
+    return tokens, log_probs
 
 
 @torch.inference_mode()
@@ -86,7 +96,7 @@ def stream(
                 use_cache=True,
                 logits_to_keep=1,
             )
-            chosen = draw(out.logits[:, -1].float(), game, generator)
+            chosen, _ = draw(out.logits[:, -1].float(), game, generator)
             yield (token := int(chosen.item()))
             if token in policy.end_ids:
                 return
@@ -95,10 +105,14 @@ def stream(
             places = mask.sum(1, keepdim=True) - 1
 
 
-def draw(logits: Tensor, game: GameSettings, generator: torch.Generator | None) -> Tensor:
-    """One token a row, (n,), from logits (n, V): temperature, then top-k, then top-p, then a draw."""
+def draw(logits: Tensor, game: GameSettings, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    """One token a row, (n,), from logits (n, V): temperature, then top-k, then top-p, then a draw.
+
+    Beside it the log-probability, (n,) nats, in the distribution that was drawn from: what the cuts leave sums to 1.
+    Without a generator the likeliest token, which is certain: 0.
+    """
     if generator is None:
-        return logits.argmax(-1)
+        return logits.argmax(-1), logits.new_zeros(len(logits))
     logits = logits / game.temperature
     if 0 < game.top_k < logits.shape[-1]:
         floor = logits.topk(game.top_k).values[:, -1:]
@@ -108,4 +122,6 @@ def draw(logits: Tensor, game: GameSettings, generator: torch.Generator | None) 
         share = ordered.softmax(-1)
         beyond = share.cumsum(-1) - share >= game.top_p  # keeps the token that crosses the line
         logits = logits.masked_fill(beyond.scatter(1, order, beyond), float("-inf"))
-    return torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
+    shares = logits.softmax(-1)
+    chosen = torch.multinomial(shares, 1, generator=generator)
+    return chosen[:, 0], shares.gather(1, chosen)[:, 0].log()

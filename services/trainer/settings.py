@@ -16,6 +16,7 @@ FITTING: dict[bool, dict[str, dict[str, Any]]] = {
 }
 
 LossType = Literal["grpo", "dapo", "dr_grpo"]
+Scaling = Literal["none", "group", "batch"]
 PickName = Literal["uniform", "informative", "adaptive", "replay"]
 
 
@@ -49,7 +50,8 @@ class LearnerSettings(Settings):
     loss: LossType
     epsilon: float = Field(gt=0, lt=1)
     epsilon_high: float = Field(gt=0)
-    scale_rewards: bool
+    beta: float = Field(ge=0)
+    scale_rewards: Scaling
     iterations: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(ge=0)

@@ -1,15 +1,19 @@
 """Sampling and learning on the real embedded model."""
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma3TextConfig, GPT2Config, LlamaConfig
 
+from services.trainer.batches import Batch
 from services.trainer.checkpoint import Checkpoints, Progress
 from services.trainer.game import AnswerGame
-from services.trainer.learner import Batch, Learner
+from services.trainer.learner import Learner
 from services.trainer.policy import EMBEDDED, Policy
 from services.trainer.rollout import Scored
-from services.trainer.sampling import draw, sample
+from services.trainer.sampling import draw, sample, sample_with_log_probs
 from services.trainer.settings import TrainerSettings
 from services.trainer.tasks import Tasks
 from shared.errors import SettingsError
@@ -72,13 +76,50 @@ def test_top_k_and_top_p_cut_the_tail():
     seed = torch.Generator().manual_seed(0)
 
     def drawn(**change):
-        return set(draw(logits, GAME.model_copy(update=change), seed).tolist())
+        return set(draw(logits, GAME.model_copy(update=change), seed)[0].tolist())
 
     assert drawn(top_k=2) == {0, 1}
     assert drawn(top_p=0.5) == {0}
     assert drawn(top_p=0.7) == {0, 1}  # the one that crosses the line stays
     assert drawn(temperature=0.01) == {0}
     assert drawn(temperature=100.0) == {0, 1, 2, 3}
+
+
+def noted(policy, game, seed=7):
+    """Two prompts, what was sampled for them as a batch, and the log-probabilities noted beside it."""
+    asked = prompts(policy)
+    tokens, likely = sample_with_log_probs(policy, asked, game, torch.Generator().manual_seed(seed))
+    assert tokens == sample(policy, asked, game, torch.Generator().manual_seed(seed))
+    rows = [row for group in tokens for row in group]
+    owner = [index for index, group in enumerate(tokens) for _ in group]
+    return Batch(asked, rows, owner, [0.0] * len(rows)), [row for group in likely for row in group]
+
+
+def test_log_probs_noted_while_sampling_are_those_the_learner_finds_where_nothing_is_cut_off(policy):
+    game = GAME.model_copy(update={"temperature": 0.7})
+    batch, likely = noted(policy, game)
+    learner = Learner(policy, SETTINGS.learner, temperature=0.7, max_new_tokens=GAME.max_new_tokens)
+    found, _ = learner.log_probs(batch)
+    for row, values in zip(found, likely, strict=True):
+        assert torch.allclose(row[: len(values)], torch.tensor(values), atol=1e-4)
+
+
+def test_log_probs_noted_while_sampling_are_of_what_top_k_and_top_p_left(policy):
+    game = GAME.model_copy(update={"temperature": 1.3, "top_k": 12, "top_p": 0.8})
+    batch, likely = noted(policy, game)
+    cut = 0.0
+    for row, values in zip(batch.owner, likely, strict=True):
+        tokens, prompt = batch.completions[likely.index(values)], batch.prompts[row]
+        logits = policy.model(torch.tensor([prompt + tokens])).logits[0, len(prompt) - 1 : -1] / 1.3
+        for token, value, shares in zip(tokens, values, logits.softmax(-1).tolist(), strict=True):
+            best = sorted(shares, reverse=True)[:12]
+            kept = [share / sum(best) for share in best]
+            through = next(k for k in range(12) if sum(kept[: k + 1]) >= 0.8 - 1e-6) + 1
+            left = sum(best[:through])
+            assert shares[token] >= best[through - 1]
+            assert math.exp(value) == pytest.approx(shares[token] / left, rel=1e-3)
+            cut = max(cut, 1 - left)
+    assert cut > 0.1  # or nothing was tested
 
 
 def test_log_probs_with_a_shared_prompt_are_those_of_plain_forward_passes(policy):
@@ -121,7 +162,7 @@ def likelihood(learner, batch):
 
 def graded(groups):
     """The groups as if every second completion were right."""
-    return [Scored(g.author, g.question, g.completions, tuple(k % 2 for k in range(8)), g.tokens) for g in groups]
+    return [replace(group, rewards=tuple(k % 2 for k in range(8))) for group in groups]
 
 
 def test_an_update_moves_likelihood_from_bad_answers_to_good_ones():
@@ -157,6 +198,20 @@ def test_a_second_iteration_takes_the_first_policy_as_the_old_one():
     policy = Policy(SETTINGS.policy)
     twice = learner_of(policy, iterations=2).update(varied)
     assert twice.loss < once.loss  # the second step starts from where the first has led
+
+
+def test_late_work_is_compared_with_the_policy_that_sampled_it_and_fresh_work_with_the_present_one():
+    policy = Policy(SETTINGS.policy)
+    learner = learner_of(policy, learning_rate=2e-3, loss="dapo")
+    late, fresh = graded(game_of(policy).sample(0, range(4))), graded(game_of(policy).sample(1, range(4, 8)))
+    assert learner.update(fresh, step=1).clipped == 0  # a ratio of one
+    learner.update(fresh, step=1), learner.update(fresh, step=1)
+    knowing, unknowing = (Policy(SETTINGS.policy) for _ in range(2))
+    for other in (knowing, unknowing):
+        other.model.load_state_dict(policy.model.state_dict())
+    assert learner_of(knowing, loss="dapo").update(late, step=4).clipped > 0.01
+    forgetful = [replace(group, log_probs=None) for group in late]
+    assert learner_of(unknowing, loss="dapo").update(forgetful, step=4).clipped == 0
 
 
 def test_a_peers_text_becomes_the_tokens_it_was_sampled_as(policy):

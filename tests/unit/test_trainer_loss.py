@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from services.trainer.loss import Scale, grpo_loss
+from services.trainer.loss import Scale, binding, divergence, grpo_loss
 from services.trainer.padding import left_pad, positions, right_pad
 
 EPSILON = {"epsilon": 0.2, "epsilon_high": 0.28}
@@ -40,6 +40,31 @@ def test_clipping_stops_the_gradient_on_the_side_that_went_too_far():
     _, gradient = loss([[1.3, 1.27, 0.5], [0.7, 1.5, 1]], "dapo")
     assert gradient[0, 0] == 0 and gradient[0, 1] < 0 and gradient[0, 2] < 0  # 1.28 is the upper bound
     assert gradient[1, 0] == 0 and gradient[1, 1] > 0  # a bad token is pushed down from above, not from below 0.8
+
+
+def test_clipping_binds_where_it_stops_the_gradient():
+    ratio = torch.tensor([[1.3, 1.27, 0.5], [0.7, 1.5, 0.1]])
+    bound = binding(ratio.log(), torch.zeros(2, 3), ADVANTAGES, MASK, **EPSILON)
+    assert bound.tolist() == [[1, 0, 0], [1, 0, 0]]
+
+
+def test_the_divergence_is_never_negative_and_zero_for_the_same_model():
+    one, other = torch.tensor([[-1.0, -2.0, -300.0]]), torch.tensor([[-1.0, -2.5, -1.0]])
+    kl = divergence(one, other, torch.tensor([[1.0, 1.0, 0.0]]))
+    assert kl[0, 0] == 0 and kl[0, 1].item() == pytest.approx(math.exp(-0.5) + 0.5 - 1) and kl[0, 2] == 0
+
+
+def test_beta_pulls_back_to_the_reference_model():
+    now = torch.tensor([[-2.0, -1.0]], requires_grad=True)
+    reference, mask = torch.tensor([[-1.0, -1.0]]), torch.ones(1, 2)
+    scale = Scale(completions=1, tokens=2, max_length=2)
+    value = grpo_loss(
+        now, now.detach(), torch.zeros(1), mask, kind="dapo", scale=scale, reference=reference, beta=0.1, **EPSILON
+    )
+    value.backward()
+    assert value.item() == pytest.approx(0.1 * (math.e - 1 - 1) / 2)
+    # The gradient of ratio * k3: k3 - (e^(reference - now) - 1); negative where the reference finds the token likelier.
+    assert now.grad[0].tolist() == pytest.approx([-0.1 / 2, 0.0])
 
 
 def test_padding_counts_for_nothing():
