@@ -50,7 +50,8 @@ class Round(Message):
     stage: int = Field(ge=0)
     opened_at: float  # unix seconds, when this household saw it open
     deadline: float  # unix seconds, after which a peer's rollouts of this round are too late
-    final: bool = False  # True: no round follows; trainers end when they are through with it
+    stages: int = Field(default=1, ge=1)  # of this round; who plays a game of several sees here how far it goes
+    final: bool = False  # True: no stage and no round follows; trainers end when they are through with it
     swarm: str = Field(default="", max_length=256)  # which chain and contract count these rounds; another begins anew
     paused: bool = False  # True: the founder lets no round follow for now; who is through with this one waits
 
@@ -58,6 +59,11 @@ class Round(Message):
     def key(self) -> str:
         """`round:stage`."""
         return f"{self.number}:{self.stage}"
+
+    @property
+    def closes(self) -> bool:
+        """The round ends with this stage: it is the one to vote in."""
+        return self.stage + 1 >= self.stages
 
 
 class Question(Message):

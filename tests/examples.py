@@ -43,7 +43,7 @@ GOOD = Attempt(text=RIGHT.text, reward=1.0)
 BAD = Attempt(text=WRONG.text, reward=0.0)
 
 EXAMPLES: tuple[Message, ...] = (
-    Round(number=7, stage=0, opened_at=1_767_225_600.0, deadline=1_767_225_620.0),
+    Round(number=7, stage=1, stages=3, opened_at=1_767_225_600.0, deadline=1_767_225_620.0),
     QUESTION,
     RIGHT,
     Group(question=QUESTION, completions=(RIGHT, WRONG)),

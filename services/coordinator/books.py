@@ -31,6 +31,7 @@ class Opened(BaseModel):
     swarm: str  # see Contract.identity: of another swarm nothing here holds
     number: int
     stage: int
+    stages: int = 1  # in this round
     opened_at: float  # unix seconds, when it was first seen here
     deadline: float
     reached: tuple[int, int]  # the latest round and stage this swarm was ever seen in

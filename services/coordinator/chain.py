@@ -117,5 +117,8 @@ class Chain(Protocol):
     async def submit(self, submissions: Sequence[Submission]) -> list[Landed | Reverted]:
         """Send each in a transaction of its own, in this order, and wait until all are settled."""
 
+    async def set_stages(self, count: int) -> None:
+        """Give rounds so many stages, and wait until that is on the chain."""
+
     async def advance(self) -> None:
         """Go on to the next stage or round, and wait until it is on the chain."""

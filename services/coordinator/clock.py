@@ -57,7 +57,7 @@ class Clock:
 
     async def step(self) -> None:
         """One look, and what follows from it."""
-        head = await self._contract.head()
+        head = await self._staged(await self._contract.head())
         opened = await self._opening(head)
         await self._remind(opened)
         await self._recall.after(head)
@@ -84,6 +84,20 @@ class Clock:
 
     # ---- rounds ----
 
+    async def _staged(self, head: Head) -> Head:
+        """The contract with as many stages in a round as the founder wants; where that fails, as it is."""
+        wanted, health = self._settings.wanted_stages, self._link.context.health
+        if wanted is None or wanted == head.stages or not (await self._known_rules()).leads:
+            return head
+        try:
+            await self._chain.set_stages(wanted)
+        except ChainError as error:
+            health.degrade("stages", f"rounds have {head.stages} of them and not {wanted}: {error}")
+            return head
+        health.heal("stages")
+        log.info("rounds have %d stages now", wanted)
+        return await self._contract.head()
+
     async def _opening(self, head: Head) -> Opened:
         """The open round; announced if it was not open at the last look."""
         rules = await self._known_rules()
@@ -99,6 +113,7 @@ class Clock:
             swarm=swarm,
             number=head.round,
             stage=head.stage,
+            stages=head.stages,
             opened_at=now,
             deadline=now + rules.max_s,
             reached=here,
@@ -171,9 +186,10 @@ class Clock:
         message = Round(
             number=opened.number,
             stage=opened.stage,
+            stages=opened.stages,
             opened_at=opened.opened_at,
             deadline=opened.deadline,
-            final=is_final(rules, opened.number),
+            final=is_final(rules, opened.number) and opened.stage + 1 >= opened.stages,
             swarm=opened.swarm,
             paused=opened.paused,
         )

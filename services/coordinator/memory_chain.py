@@ -189,6 +189,13 @@ class MemoryChain:
             results.append(Reverted(error) if error else self._land(submission))
         return results
 
+    async def set_stages(self, count: int) -> None:
+        """See `Chain.set_stages`."""
+        if not await self.may_advance():
+            raise ChainError("this account may not set the stages (OnlyOwner)", "set no ROUND_STAGES")
+        self.swarm.stages = count
+        self._see()
+
     async def advance(self) -> None:
         """See `Chain.advance`."""
         swarm = self.swarm

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from shared.errors import SettingsError
 from shared.settings import ServiceSettings, Settings, read_secret
 
+STAGES = {"answer": 1, "debate": 3}  # of a round, by the trainers' game
 ARTIFACTS = Path(__file__).resolve().parents[2] / "contracts" / "artifacts"
 
 
@@ -26,12 +27,19 @@ class ClockSettings(Settings):
     max_s: float = Field(gt=0)
     quorum: float = Field(gt=0, le=1)
     max_rounds: int | None = Field(ge=1)
+    stages: int | None = Field(default=None, ge=1, le=16)
+    game: str | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> ClockSettings:
         if self.min_s > self.max_s:
             raise ValueError(f"ROUND_MIN_S ({self.min_s}) is above ROUND_MAX_S ({self.max_s})")
         return self
+
+    @property
+    def wanted_stages(self) -> int | None:
+        """Stages in a round, as set or as the game has; None: as the contract has it."""
+        return self.stages or STAGES.get(self.game or "")
 
 
 class CoordinatorSettings(ServiceSettings):

@@ -133,19 +133,27 @@ class Web3Chain:
             settled[index] = await self._settled(submissions[index], transaction, receipt)
         return [settled[index] for index in range(len(submissions))]
 
+    async def set_stages(self, count: int) -> None:
+        """See `Chain.set_stages`."""
+        remedy = f"grant OWNER_ROLE to {self._account}, or leave ROUND_STAGES and GAME unset for the coordinator"
+        call = Call("setStageCount(uint256)", (count,))
+        await self._govern(call, "StageCountSet", "set the stages of rounds", remedy)
+
     async def advance(self) -> None:
         """See `Chain.advance`."""
-        data = self._encode(Call("updateStageAndRound()", ()))
-        (gas,) = await self._estimates([data])
-        if isinstance(gas, Reverted):
-            raise ChainError(
-                f"this account may not advance rounds ({gas.error})",
-                f"grant STAGE_MANAGER_ROLE to {self._account}, or set LEAD_ROUNDS=no",
-            )
-        (receipt,) = await self._sender.send([Transaction(self._address, data, gas)])
-        self._check(receipt, "StageAdvanced")
+        remedy = f"grant STAGE_MANAGER_ROLE to {self._account}, or set LEAD_ROUNDS=no"
+        await self._govern(Call("updateStageAndRound()", ()), "StageAdvanced", "advance rounds", remedy)
 
     # ---- inside ----
+
+    async def _govern(self, call: Call, event: str, what: str, remedy: str) -> None:
+        """Something that needs a role. Raises ChainError where we lack it."""
+        data = self._encode(call)
+        (gas,) = await self._estimates([data])
+        if isinstance(gas, Reverted):
+            raise ChainError(f"this account may not {what} ({gas.error})", remedy)
+        (receipt,) = await self._sender.send([Transaction(self._address, data, gas)])
+        self._check(receipt, event)
 
     @property
     def _address(self) -> str:

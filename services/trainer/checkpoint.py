@@ -26,7 +26,7 @@ from services.trainer.pacing import Pace
 from services.trainer.picks import Memory
 from services.trainer.policy import Policy
 from services.trainer.tensors import digest, read_tensors, write_tensors
-from shared.messages import Digest, Registration, Reward, Trained, Winners
+from shared.messages import Digest, Registration, Reward, Round, Trained, Winners
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ class Progress(BaseModel):
 
     step: int = 0  # updates tried since the peer began; picks randomness
     round: int = -1  # last round trained
+    stage: int = 0  # of that round, the last one trained
     swarm: str = ""  # whose rounds are counted, see `Round.swarm`
     sha256: Digest = ""  # of the newest checkpoint's tensors; in its own file: of those beside it
     parent: Digest = ""  # of the checkpoint that one was trained from; "": of none
@@ -60,10 +61,11 @@ class Progress(BaseModel):
         """Numbers of the next questions of this peer's own sequence: none is skipped, none asked twice."""
         return range(self.asked or 0, (self.asked or 0) + count)
 
-    def after(self, questions: range, round_number: int, game: Mapping[str, JsonValue]) -> Progress:
-        """One step further: these questions were asked in this round, and the game remembers that."""
-        update = {"step": self.step + 1, "round": round_number, "asked": questions.stop, "game": dict(game)}
-        return self.model_copy(update=update)
+    def after(self, questions: range, round_: Round | None, game: Mapping[str, JsonValue]) -> Progress:
+        """One step further: these questions were asked in this round (None: in none), and the game remembers that."""
+        update = {"step": self.step + 1, "asked": questions.stop, "game": dict(game)}
+        place = {} if round_ is None else {"round": round_.number, "stage": round_.stage}
+        return self.model_copy(update={**update, **place})
 
     def with_sent(self, message: Reward | Winners | Trained) -> Progress:
         """One message more; the oldest are forgotten."""

@@ -5,7 +5,7 @@ A game is whatever has these methods; the round (`loop.py`) knows nothing else o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -16,15 +16,21 @@ from services.trainer.rollout import Scored
 from services.trainer.sampling import sample_with_log_probs
 from services.trainer.settings import GameSettings
 from services.trainer.tasks import Tasks
-from shared.messages import Question, Rollouts
+from shared.messages import Question, Rollouts, Round
 from shared.tasks import seed_of
 
 
 class Game(Protocol):
     """What is played in a round."""
 
-    def sample(self, step: int, questions: range) -> list[Scored]:
-        """This peer's rollouts of a step, with what they earned. `questions`: numbers in this peer's own sequence."""
+    def sample(self, step: int, questions: range, round_: Round | None = None) -> list[Scored]:
+        """This peer's rollouts of a step, at least one group, with what they earned.
+
+        `questions`: numbers in this peer's own sequence. `round_`: the open round and its stage; None: there is none.
+        """
+
+    def hear(self, round_: Round, groups: Sequence[Scored]) -> None:
+        """A stage is over: what was said in it, here and by peers. For the later stages of the round."""
 
     def state(self) -> dict[str, JsonValue]:
         """What is remembered between two stages of a round; part of the checkpoint."""
@@ -40,17 +46,23 @@ class AnswerGame:
     """Sample G answers to each of a step's questions."""
 
     def __init__(self, policy: Policy, tasks: Tasks, settings: GameSettings, *, peer: str, seed: int) -> None:
-        self._policy, self._tasks, self._settings = policy, tasks, settings
-        self._peer, self._seed = peer, seed
+        self.policy, self.tasks, self.settings = policy, tasks, settings
+        self.peer, self.seed = peer, seed
 
-    def sample(self, step: int, questions: range) -> list[Scored]:
+    def sample(self, step: int, questions: range, round_: Round | None = None) -> list[Scored]:
         """See `Game.sample`; with the same weights, the same answers too."""
-        asked = [self._tasks.question(number) for number in questions]
-        seed = seed_of(self._seed, self._peer, step, "sample")
-        generator = torch.Generator(self._policy.device).manual_seed(seed)
-        prompts = [self._policy.prompt(question.text) for question in asked]
-        sampled = zip(*sample_with_log_probs(self._policy, prompts, self._settings, generator), strict=True)
+        return self.complete(step, [self.tasks.question(number) for number in questions])
+
+    def complete(self, step: int, asked: Sequence[Question]) -> list[Scored]:
+        """G completions of each question, as this step draws them, with what they earned."""
+        seed = seed_of(self.seed, self.peer, step, "sample")
+        generator = torch.Generator(self.policy.device).manual_seed(seed)
+        prompts = [self.policy.prompt(question.text) for question in asked]
+        sampled = zip(*sample_with_log_probs(self.policy, prompts, self.settings, generator), strict=True)
         return [self._group(step, question, *rows) for question, rows in zip(asked, sampled, strict=True)]
+
+    def hear(self, round_: Round, groups: Sequence[Scored]) -> None:
+        """One stage: nothing follows."""
 
     def state(self) -> dict[str, JsonValue]:
         """One stage: nothing."""
@@ -60,10 +72,14 @@ class AnswerGame:
         """One stage: nothing."""
 
     def _group(self, step: int, question: Question, rows: list[list[int]], log_probs: list[list[float]]) -> Scored:
-        completions = tuple(self._policy.decode(row) for row in rows)
-        rewards = tuple(self._tasks.score(question, completion.text) for completion in completions)
+        completions = tuple(self.policy.decode(row) for row in rows)
+        rewards = tuple(self.reward(question, completion.text) for completion in completions)
         tokens, likely = tuple(map(tuple, rows)), tuple(map(tuple, log_probs))
-        return Scored(self._peer, question, completions, rewards, tokens, likely, step)
+        return Scored(self.peer, question, completions, rewards, tokens, likely, step)
+
+    def reward(self, question: Question, text: str) -> float:
+        """What a completion earns, 0 to 1."""
+        return self.tasks.score(question, text)
 
     def score(self, rollouts: Rollouts) -> list[Scored]:
         """See `Game.score`."""
@@ -72,8 +88,8 @@ class AnswerGame:
                 author=rollouts.peer_id,
                 question=group.question,
                 completions=group.completions,
-                rewards=tuple(self._tasks.score(group.question, completion.text) for completion in group.completions),
+                rewards=tuple(self.reward(group.question, completion.text) for completion in group.completions),
             )
             for group in rollouts.groups
-            if self._tasks.knows(group.question)
+            if self.tasks.knows(group.question)
         ]

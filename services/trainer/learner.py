@@ -69,7 +69,8 @@ class Learner:
     def update(self, groups: Sequence[Scored], step: int | None = None) -> Update:
         """Learn from the groups; what a pass found before its (last) step.
 
-        Those sampled at the step `step` were sampled by the present weights; None: all were. Groups and completions without an advantage count in what the loss is divided by, and are not computed.
+        Those of `step` were sampled by the present weights; None: all were. Groups and completions without an
+        advantage count in what the loss is divided by, and are not computed.
         """
         if not any(group.informative for group in groups):
             return Update(0.0, 0.0, noop="flat" if groups else "empty")

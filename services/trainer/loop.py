@@ -65,15 +65,19 @@ class Trainer:
         await self.diary("sampling", number)
         questions = await self.workload.questions(self.progress, round_)
         with watch("generate"):
-            local = await asyncio.to_thread(self.game.sample, self.progress.step, questions)
+            local = await asyncio.to_thread(self.game.sample, self.progress.step, questions, round_)
         await queue.publish(ROLLOUTS_LOCAL, self._rollouts(round_, local))
-        await self._submit(self._reward(round_, local))
+        reward = self._reward(round_, local)
+        if round_.closes:
+            await self._submit(reward)
 
         await self.diary("exchanging", number)
         with watch("exchange"):
             external = await self._collect(round_)
         vote = Winners(peer_id=self.peer, round=number, winners=winners([*local, *external]))
-        voted = await self._vote_early(round_, vote)
+        last = vote if round_.closes else reward  # whoever has said this is ready for the next stage or round
+        said = await self._say_early(round_, last)
+        self.game.hear(round_, [*local, *external])
 
         await self.diary("learning", number)
         with watch("update"):
@@ -83,11 +87,11 @@ class Trainer:
         await self.diary("saving", number)
         event = report.trained(self.peer, round_, local, external, batch, update, watch, self.progress.sha256)
         shown = report.samples(self.peer, round_, local, external, self._random("shown"))
-        self.progress = self.progress.with_sent(vote).with_sent(event).after(questions, number, self.game.state())
+        self.progress = self.progress.with_sent(last).with_sent(event).after(questions, round_, self.game.state())
         with watch("checkpoint"):
             saved = await asyncio.to_thread(self._save, event.key)
-        if not voted:
-            await self.outbox.send(vote)
+        if not said:
+            await self.outbox.send(last)
         self.progress = await self.workload.measure(self.progress, round_, len(questions), len(batch), watch)
         weights = self.progress.sha256 if saved else ""
         event = event.model_copy(update={"weights": weights, "seconds": watch.seconds})
@@ -105,7 +109,7 @@ class Trainer:
         local = await asyncio.to_thread(self.game.sample, self.progress.step, questions)
         await self.diary("learning", ALONE)
         await asyncio.to_thread(self._learn, self._mix(local, []))
-        self.progress = self.progress.after(questions, self.progress.round, self.game.state())
+        self.progress = self.progress.after(questions, None, self.game.state())
         self.context.health.facts["step"] = self.progress.step
         await self.diary("saving", ALONE)
         await asyncio.to_thread(self._save)
@@ -146,14 +150,14 @@ class Trainer:
         self.progress = self.progress.with_sent(message)
         await self.outbox.send(message)
 
-    async def _vote_early(self, round_: Round, vote: Winners) -> bool:
-        """Vote before the update, if the round may be over when that is done; whether it was done.
+    async def _say_early(self, round_: Round, last: Reward | Winners) -> bool:
+        """Say the stage's last word before the update, if the stage may be over when that is done; whether it was.
 
-        Else after the checkpoint: whoever has voted is ready for the next round.
+        Else after the checkpoint.
         """
         late = await is_over(self.context, round_, spare_s=self.workload.learning_s(self.progress))
         if late:
-            await self._submit(vote)
+            await self._submit(last)
         return late
 
     async def _collect(self, round_: Round) -> list[Scored]:

@@ -77,7 +77,7 @@ async def rounds(
     stays: bool = False,
     idle: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Round | None]:
-    """Each newest open round that is later than the last one done, up to and with the final one; who stays waits on.
+    """Each newest open round and stage later than the last one done, up to and with the final one; who stays waits on.
 
     A swarm whose chain was begun anew counts from 0 again: its rounds are later than all of the swarm before.
     None after `solo_after_s` seconds without a new round, again and again until one opens; not while the swarm is
@@ -93,7 +93,7 @@ async def rounds(
         if last is not None and _is_new(last.message, done):
             context.health.heal("rounds")
             yield last.message
-            done = Progress(round=last.message.number, swarm=last.message.swarm)
+            done = Progress(round=last.message.number, stage=last.message.stage, swarm=last.message.swarm)
             waiting_since = time.monotonic()
         elif through and not stays:
             log.info("the final round is done")
@@ -110,4 +110,4 @@ async def rounds(
 
 
 def _is_new(round_: Round, done: Progress) -> bool:
-    return round_.swarm != done.swarm or round_.number > done.round
+    return round_.swarm != done.swarm or (round_.number, round_.stage) > (done.round, done.stage)

@@ -113,6 +113,20 @@ async def test_an_advance_opens_the_next_round(chain):
     assert not after.forgot
 
 
+async def test_its_owner_sets_how_many_stages_a_round_has_and_nobody_else(chain, world):
+    await chain.set_stages(3)
+    places = []
+    for _ in range(4):
+        head = await chain.head()
+        places.append((head.round, head.stage, head.stages))
+        await chain.advance()
+    assert places == [(0, 0, 3), (0, 1, 3), (0, 2, 3), (1, 0, 3)]
+    guest = world.chain()
+    guest.use(chain.contract)
+    with pytest.raises(ChainError, match="OnlyOwner"):
+        await guest.set_stages(1)
+
+
 async def test_submissions_land_and_say_where(chain):
     registration, reward = Registration(peer_id=A), Reward(peer_id=A, round=0, stage=0, points=-438)
     vote = Winners(peer_id=A, round=0, winners=(A, B))

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.coordinator.chain import ContractMissing
+from services.coordinator.chain import ChainError, ContractMissing
 from services.coordinator.memory_chain import Ledger, MemoryChain
 from shared.household import LEASE, bootnodes, swarm_state
 from shared.messages import Registration, Reward, Round, Winners
@@ -368,3 +368,40 @@ async def test_a_queue_that_lost_everything_is_told_again_which_round_is_open_an
 
 async def drained(household: Household) -> bool:
     return await household.queue.backlog(SUBMISSIONS) == 0
+
+
+async def test_a_round_of_three_stages_is_announced_stage_by_stage_and_only_its_end_is_final(tmp_path, chain):
+    household = household_of(tmp_path, game="debate", max_rounds=1)
+    await household.host(A)
+    async with household.running(chain):
+        await register(household, A)
+        for stage in range(3):
+            await eventually(lambda stage=stage: opened_at(household, stage))
+            await household.queue.publish(SUBMISSIONS, Reward(peer_id=A, round=0, stage=stage, points=1))
+        await household.queue.publish(SUBMISSIONS, Winners(peer_id=A, round=0, winners=(A,)))
+        await until_state(household, finished=True, stage=2)
+    told = await rounds(household)
+    assert [(one.stage, one.stages, one.closes, one.final) for one in told] == [
+        (0, 3, False, False),
+        (1, 3, False, False),
+        (2, 3, True, True),
+    ]
+
+
+async def opened_at(household: Household, stage: int) -> bool:
+    return any(one.stage == stage for one in await rounds(household))
+
+
+async def test_who_may_not_set_the_stages_leads_on_and_says_so(tmp_path, chain, monkeypatch):
+    async def refuse(count):
+        raise ChainError("this account may not set the stages of rounds (OnlyOwner)", "grant OWNER_ROLE")
+
+    monkeypatch.setattr(chain, "set_stages", refuse)
+    household = household_of(tmp_path, stages=2)
+    await household.host(A)
+    async with household.running(chain) as context:
+        await until_round(household, 0)
+        assert "OnlyOwner" in context.health.state()["degraded"]["stages"]
+        await register(household, A)
+        await vote(household, 0, A)
+        assert (await until_round(household, 1)).stages == 1

@@ -170,7 +170,7 @@ def test_an_update_moves_likelihood_from_bad_answers_to_good_ones():
     learner = learner_of(policy, learning_rate=1e-3)
     good, bad = Completion(text="<answer> 21 </answer>", finished=True), Completion(text="<answer> 4", finished=False)
     group = Scored(ALICE, QUESTION, (good, bad), (1.0, 0.0))
-    batch = learner._batch([group])
+    batch = learner._batch([group], None)
     before = likelihood(learner, batch)
     for _ in range(3):
         update = learner.update([group])

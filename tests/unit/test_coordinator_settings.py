@@ -38,3 +38,13 @@ def test_without_a_token_for_identity_it_says_what_to_set(monkeypatch):
     monkeypatch.delenv("SIGNING_TOKEN_FILE", raising=False)
     with pytest.raises(SettingsError, match="SIGNING_TOKEN_FILE"):
         load("coordinator", CoordinatorSettings).signing_token()
+
+
+def test_a_game_that_is_known_says_how_many_stages_a_round_has_and_a_number_says_it_better(monkeypatch):
+    def wanted(**told):
+        for name in ("GAME", "ROUND_STAGES"):
+            monkeypatch.setenv(name, told.get(name, ""))
+        return load("coordinator", CoordinatorSettings).clock.wanted_stages
+
+    assert (wanted(), wanted(GAME="answer"), wanted(GAME="debate")) == (None, 1, 3)
+    assert (wanted(GAME="mine.py:Mine"), wanted(GAME="mine.py:Mine", ROUND_STAGES="2")) == (None, 2)

@@ -28,6 +28,7 @@ FUNCTIONS = (
     "submitReward(uint256,uint256,int256,string)",
     "submitWinners(uint256,string[],string)",
     "updateStageAndRound()",
+    "setStageCount(uint256)",
 )
 INITIALIZE = keccak(text="initialize(address)")[:4]
 MAX_GAS = 30_000_000
