@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,6 +11,7 @@ from random import Random
 from services.trainer.game import Game
 from services.trainer.metrics import EXTERNAL_GROUPS
 from services.trainer.rollout import Scored
+from services.trainer.worker import work
 from shared.messages import Rollouts, Round
 from shared.queue import Queue
 from shared.runtime import Context
@@ -96,7 +96,7 @@ async def collect(
         context.health.beat()
         fresh = [peer for peer in feed.of(round_) if peer not in scored]
         for peer in random.sample(fresh, min(len(fresh), max(0, want.peers - len(scored)))):
-            scored[peer] = await asyncio.to_thread(game.score, feed.of(round_)[peer])
+            scored[peer] = await work(game.score, feed.of(round_)[peer])
         found = [group for groups in scored.values() for group in groups]
         informative = sum(group.informative for group in found)
         waited = time.monotonic() - started
@@ -117,7 +117,7 @@ async def collect_again(
     while not set(peers) <= set(feed.of(round_)) and not context.stop.is_set() and await feed.poll(wait_s=POLL_S):
         context.health.beat()
     there = [feed.of(round_)[peer] for peer in peers if peer in feed.of(round_)]
-    found = [group for rollouts in there for group in await asyncio.to_thread(game.score, rollouts)]
+    found = [group for rollouts in there for group in await work(game.score, rollouts)]
     return _close(feed, round_, found)
 
 
