@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import gc
 import json
 import logging
@@ -76,8 +77,8 @@ class Forgetful(MemoryQueue):
             del entries[next(iter(entries))]
 
 
-async def soak(folder: Path, rounds: Iterable[int], *overrides: str) -> list[Look]:
-    """Play the rounds; a look every few of them."""
+async def soak(folder: Path, rounds: Iterable[int], *overrides: str, trimmed: bool = False) -> list[Look]:
+    """Play the rounds; a look every few of them, at memory `trimmed` or as it is."""
     context = Context(Forgetful(), MemoryStore(), Health("trainer", "soak", 3600))
     settings = load("trainer", TrainerSettings, [f"state_dir={folder}", "judge_url=null", *overrides])
     trainer = Trainer(settings, context, ME)
@@ -90,7 +91,7 @@ async def soak(folder: Path, rounds: Iterable[int], *overrides: str) -> list[Loo
         await trainer.play(round_)
         await trainer.resend()
         if number % STEP == 0:
-            looks.append(look(trainer, number))
+            looks.append(look(trainer, number, trimmed=trimmed))
     return looks
 
 
@@ -106,9 +107,11 @@ def _answer(question: Question, k: int) -> Completion:
     return Completion(text=f"<think> </think> <answer> {text} </answer>", finished=True)
 
 
-def look(trainer: Trainer, number: int) -> Look:
-    """Count everything."""
+def look(trainer: Trainer, number: int, *, trimmed: bool) -> Look:
+    """Count everything. `trimmed`: give back first what is free, so that few rounds tell what is held."""
     gc.collect()
+    if trimmed:
+        ctypes.CDLL(None).malloc_trim(0)
     feed, outbox, progress = trainer.feed, trainer.outbox, trainer.progress
     held = sum(map(len, feed._rounds.values())) + len(outbox._held) + len(progress.unsent) + len(progress.memory.kept)
     return Look(

@@ -36,7 +36,7 @@ def up(
     peers: Annotated[int | None, typer.Option(min=1, max=64, help="Trainers on this machine (default: 3).")] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="Stop after so many (default: never).")] = None,
     name: Annotated[str | None, typer.Option(help="Of the run; an old name resumes it (default: the time).")] = None,
-    model: Annotated[str | None, typer.Option(help="Hugging Face id or folder (default: the embedded one).")] = None,
+    model: Annotated[str | None, typer.Option(help="Hub id, folder, or auto: what fits (default: embedded).")] = None,
     no_table: Annotated[bool, typer.Option("--no-table", help="Plain lines, also in a terminal.")] = False,
 ) -> None:
     """Start a swarm, or resume one, and stay with it until it is through or Ctrl-C."""

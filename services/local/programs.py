@@ -81,8 +81,7 @@ def environment(plan: Plan, folder: RunFolder, environ: Mapping[str, str]) -> di
         fixed["CHAIN_URL"] = f"http://127.0.0.1:{plan.ports['chain']}"
     if plan.rounds is not None:
         fixed["MAX_ROUNDS"] = str(plan.rounds)
-    if plan.model is not None:
-        fixed["MODEL_NAME"] = plan.model
+    fixed["MODEL_NAME"] = plan.model or "embedded"  # a trainer that is told nothing picks one for its hardware
     return {**_defaults(plan, folder), **given, **fixed, MARK: str(folder.root)}
 
 

@@ -1,4 +1,4 @@
-"""How much memory there is to train in: of the GPU, or of this machine and the container in it."""
+"""What there is to train on: which device, and how much memory of the GPU, or of this machine and its container."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Literal
 
 import torch
 
+from services.trainer.settings import PolicySettings
 from shared.cgroup import Share, memory_share
+from shared.errors import SettingsError
 from shared.host import meminfo, resident_bytes
 
 
@@ -20,6 +22,24 @@ class Memory:
     kind: Literal["cpu", "cuda"]
     limit: int  # what this process may have, were it alone
     free: int  # what it may have now, what it holds already included
+
+
+def visible_gpus() -> int:
+    """How many GPUs torch sees; asking takes none of their memory."""
+    return torch.cuda.device_count()
+
+
+def device_of(settings: PolicySettings) -> torch.device:
+    """The device that the settings name, or the best there is. Raises SettingsError."""
+    if settings.cpu_only or settings.device == "cpu":
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        device = torch.device("cuda" if settings.device == "auto" else settings.device)
+        torch.cuda.set_device(device)  # what asks for the current GPU means this one
+        return device
+    if settings.device != "auto":
+        raise SettingsError("DEVICE=cuda, and torch sees no GPU", "install a CUDA build of torch or set DEVICE=auto")
+    return torch.device("cpu")
 
 
 def measure(device: torch.device) -> Memory:

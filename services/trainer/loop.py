@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from random import Random
 from statistics import fmean
 
-import torch
-
 from services.trainer import metrics, report
 from services.trainer.activity import ALONE, Diary
 from services.trainer.answers import Answers
@@ -191,7 +189,6 @@ class Trainer:
 
     def _learn(self, batch: Sequence[Scored]) -> Update:
         """One update; none when nobody's answers differ in reward."""
-        torch.manual_seed(seed_of(self.settings.seed, self.peer, self.progress.step, "update"))  # of dropout
         return self.learner.update(batch, self.progress.step) if batch else Update(loss=0.0, gradient_norm=0.0)
 
     def _save(self, told: str = "") -> bool:

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from services.trainer.choice import locate
+from services.trainer.hardware import device_of
+from services.trainer.models import AUTO, BUILT_IN
 from services.trainer.prompt import chat
 from services.trainer.settings import PolicySettings
 from shared.errors import SettingsError
 from shared.messages import MAX_TEXT, Completion
 
-EMBEDDED = Path(__file__).parent / "embedded"
 SMALL = (
     50_000_000  # parameters below which one thread beats many: the threads wait for each other longer than they work
 )
@@ -28,14 +31,13 @@ class Policy:
     """What is trained. Weights are float32; on a GPU the arithmetic is bfloat16 where the device has it."""
 
     def __init__(self, settings: PolicySettings) -> None:
-        self.name = settings.model
-        self.device = _device(settings)
-        self._source = str(EMBEDDED) if settings.model == "embedded" else settings.model
-        self._token = settings.hf_token.get_secret_value() if settings.hf_token else None
+        self.name = BUILT_IN if settings.model == AUTO else settings.model
+        self.device = device_of(settings)
+        self._source = locate(settings)
         try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(self._source, token=self._token)
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(self._source)
             model = self._load(torch.float32)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, StrictDataclassError) as error:
             cause = f"the model {settings.model!r} cannot be loaded: {str(error).strip().splitlines()[0].rstrip('.')}"
             raise SettingsError(cause, "set MODEL_NAME to a Hugging Face id, a folder, or `embedded`") from error
         self.model: Any = model.to(self.device)
@@ -69,7 +71,7 @@ class Policy:
         return self.device.type == "cuda" and torch.cuda.is_bf16_supported()
 
     def _load(self, dtype: torch.dtype) -> Any:
-        return AutoModelForCausalLM.from_pretrained(self._source, token=self._token, dtype=dtype)
+        return AutoModelForCausalLM.from_pretrained(self._source, dtype=dtype)
 
     def prompt(self, question: str) -> list[int]:
         """Token ids of a question as this model wants to be asked; one without a chat template gets the plain text."""
@@ -94,23 +96,6 @@ class Policy:
         self.tokenizer.save_pretrained(folder)
         for path in folder.glob("*.safetensors"):
             path.chmod(0o644)  # written 0600, and who publishes it may be another user
-
-
-def visible_gpus() -> int:
-    """How many GPUs torch sees; asking takes none of their memory."""
-    return torch.cuda.device_count()
-
-
-def _device(settings: PolicySettings) -> torch.device:
-    if settings.cpu_only or settings.device == "cpu":
-        return torch.device("cpu")
-    if torch.cuda.is_available():
-        device = torch.device("cuda" if settings.device == "auto" else settings.device)
-        torch.cuda.set_device(device)  # what asks for the current GPU means this one
-        return device
-    if settings.device != "auto":
-        raise SettingsError("DEVICE=cuda, and torch sees no GPU", "install a CUDA build of torch or set DEVICE=auto")
-    return torch.device("cpu")
 
 
 def _end_ids(model: Any, tokenizer: Any) -> list[int]:

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 
 from services.trainer.checkpoint import Progress
+from services.trainer.choice import settle
 from services.trainer.gpus import claim_device
+from services.trainer.hardware import visible_gpus
 from services.trainer.judge import Examiner
 from services.trainer.loop import Trainer
 from services.trainer.peer import keep_lease, lease_peer
-from services.trainer.policy import visible_gpus
 from services.trainer.settings import TrainerSettings
 from services.trainer.worker import work
 from shared.messages import Round
@@ -38,6 +39,7 @@ async def run(settings: TrainerSettings, context: Context) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(keep_lease(context, peer))
             try:
+                settings = await settle(settings, context, peer)
                 trainer = await work(Trainer, settings, context, peer)
                 group.create_task(keep_sent(context, trainer))
                 await _train(settings, context, trainer)

@@ -23,7 +23,7 @@ PickName = Literal["uniform", "informative", "adaptive", "replay"]
 class PolicySettings(Settings):
     """The model."""
 
-    model: str = Field(min_length=1)
+    model: str = Field(min_length=1)  # `auto` until `choice.settle` has picked one
     device: str = Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")  # `cuda` and `auto` take a GPU that no other trainer has
     cpu_only: bool
     threads: int = Field(ge=0)
@@ -59,6 +59,11 @@ class LearnerSettings(Settings):
     micro_groups: int = Field(ge=0)
 
 
+def _fitting(model: Any) -> dict[str, dict[str, Any]]:
+    """`auto` that nobody has settled stands for the embedded model."""
+    return FITTING[model in ("auto", "embedded")]
+
+
 class TrainerSettings(ServiceSettings):
     """All of a trainer's settings."""
 
@@ -75,15 +80,26 @@ class TrainerSettings(ServiceSettings):
     judge_every: int = Field(ge=1)
     solo_after_s: float = Field(gt=0)
     stays: bool
+    left_open: frozenset[str] = frozenset()  # what fits the model because nobody set it, as `group.name`
 
     @model_validator(mode="before")
     @classmethod
     def _fit_to_model(cls, values: dict[str, Any]) -> dict[str, Any]:
-        fitting = FITTING[values.get("policy", {}).get("model") == "embedded"]
+        fitting, left_open = _fitting(values.get("policy", {}).get("model")), set()
         for group, defaults in fitting.items():
             given = values.get(group, {})
-            values[group] = {**given, **{key: v for key, v in defaults.items() if given.get(key) is None}}
-        return values
+            unset = {key: value for key, value in defaults.items() if given.get(key) is None}
+            values[group] = {**given, **unset}
+            left_open |= {f"{group}.{key}" for key in unset}
+        return {**values, "left_open": left_open}
+
+    def for_model(self, model: str) -> TrainerSettings:
+        """The same for another model: what nobody set fits that one."""
+        update: dict[str, Any] = {"policy": self.policy.model_copy(update={"model": model})}
+        for group, defaults in _fitting(model).items():
+            fits = {key: value for key, value in defaults.items() if f"{group}.{key}" in self.left_open}
+            update[group] = getattr(self, group).model_copy(update=fits)
+        return self.model_copy(update=update)
 
     @field_validator("judge_url")
     @classmethod

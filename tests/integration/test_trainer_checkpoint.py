@@ -15,12 +15,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config
 
 from services.trainer import metrics
 from services.trainer.checkpoint import Checkpoints, Progress
+from services.trainer.choice import EMBEDDED
 from services.trainer.game import AnswerGame
 from services.trainer.journal import Decided, Journal
 from services.trainer.learner import Learner
 from services.trainer.loop import Trainer
 from services.trainer.pacing import Lap, Pace
-from services.trainer.policy import EMBEDDED, Policy
+from services.trainer.policy import Policy
 from services.trainer.rollout import Scored
 from services.trainer.settings import TrainerSettings
 from services.trainer.tasks import Tasks
@@ -222,16 +223,20 @@ async def test_a_damaged_checkpoint_is_told_until_the_next_is_written_and_all_pr
     assert "checkpoint" not in torn.context.health.state()["degraded"]
 
 
-async def test_nothing_draws_from_the_global_generators_of_python_and_numpy(tmp_path):
+def states():
+    return random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+
+
+async def test_nothing_draws_from_the_global_generators_of_torch_python_and_numpy(tmp_path):
     trainer, tasks = trainer_of(tmp_path), Tasks(load("trainer", TrainerSettings, ["data=nine"]).data, 42)
-    before = random.getstate(), numpy.random.get_state()[1].tolist()
+    before = states()
     await trainer.context.queue.publish(ROLLOUTS_PEER, BOBS.model_copy(update={"round": 4}))
     await trainer.play(opened(4))
     await trainer.play_alone()
     for number in range(200):
         question = tasks.question(number)
         tasks.score(question, f"<answer>{question.answer}</answer>")
-    assert (random.getstate(), numpy.random.get_state()[1].tolist()) == before
+    assert states() == before
 
 
 def with_dropout(folder):

@@ -152,6 +152,6 @@ def test_documented_defaults_are_the_real_ones():
 
 def test_what_a_service_is_told_is_what_its_settings_read():
     known = set(re.findall(r"\$\{env:(\w+)", "".join(p.read_text() for p in (ROOT / "config").rglob("*.yaml"))))
-    known |= {"HF_HUB_DOWNLOAD_TIMEOUT"}  # read by the hub's own library
+    known |= {"HF_HUB_DOWNLOAD_TIMEOUT", "HF_ENDPOINT"}  # read by the hub's own library
     for name in OURS:
         assert set(SERVICES[name]["environment"]) <= known, name
