@@ -80,7 +80,9 @@ class Forgetful(MemoryQueue):
 async def soak(folder: Path, rounds: Iterable[int], *overrides: str, trimmed: bool = False) -> list[Look]:
     """Play the rounds; a look every few of them, at memory `trimmed` or as it is."""
     context = Context(Forgetful(), MemoryStore(), Health("trainer", "soak", 3600))
-    settings = load("trainer", TrainerSettings, [f"state_dir={folder}", "judge_url=null", *overrides])
+    settings = load(
+        "trainer", TrainerSettings, [f"state_dir={folder}", "judge_url=null", "policy.model=embedded", *overrides]
+    )
     trainer = Trainer(settings, context, ME)
     tasks, looks = Tasks(settings.data, 0), []
     for number in rounds:

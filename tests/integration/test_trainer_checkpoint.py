@@ -88,7 +88,8 @@ def trained(three, tmp_path):
 
 
 def trainer_of(folder, *overrides):
-    settings = load("trainer", TrainerSettings, [f"state_dir={folder}", "exchange_patience_s=0", *overrides])
+    own = [f"state_dir={folder}", "policy.model=embedded", "exchange_patience_s=0"]
+    settings = load("trainer", TrainerSettings, [*own, *overrides])
     return Trainer(settings, Context(MemoryQueue(), MemoryStore(), Health("trainer", "one", 60)), ALICE)
 
 

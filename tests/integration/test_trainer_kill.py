@@ -55,7 +55,7 @@ class Swarm:
         self.folder, self.client = folder, connect(url)
         self.queue, self.store = RedisQueue(self.client), RedisStore(self.client)
         own = {"REDIS_URL": url, "STATE_DIR": str(folder), "HTTP_PORT": "0", "OMP_NUM_THREADS": "1", "INSTANCE": "t"}
-        environment = {**os.environ, **own, "CPU_ONLY": "true", "SOLO_AFTER_S": "600"}
+        environment = {**os.environ, **own, "CPU_ONLY": "true", "SOLO_AFTER_S": "600", "MODEL_NAME": "embedded"}
         with (folder / "trainer.log").open("wb") as log:
             self.parent = subprocess.Popen(
                 [sys.executable, "-m", "tests.doomed"],
