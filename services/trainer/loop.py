@@ -28,7 +28,7 @@ from services.trainer.workload import Workload
 from shared.messages import Reward, Rollouts, Round, Trained, Winners
 from shared.runtime import Context
 from shared.streams import EVENTS, ROLLOUTS_LOCAL
-from shared.tasks import seed_of
+from shared.tasks import cache_of, seed_of
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,12 @@ class Trainer:
             temperature=settings.game.temperature,
             max_new_tokens=settings.game.max_new_tokens,
         )
-        tasks = Tasks(settings.data, seed_of(settings.seed, peer))
+        tasks = Tasks(
+            settings.data,
+            seed_of(settings.seed, peer),
+            cache_of(settings.state_dir),
+            strict=settings.strict_questions,
+        )
         self.game: Game = AnswerGame(self.policy, tasks, settings.game, peer=peer, seed=settings.seed)
         self.feed, self.outbox, self.diary = PeerFeed(context.queue, peer), Outbox(context), Diary(context, peer)
         self.answers = Answers(context, self.policy, settings.game, self.diary, peer)

@@ -72,6 +72,7 @@ class TrainerSettings(ServiceSettings):
     game: GameSettings
     learner: LearnerSettings
     seed: int
+    strict_questions: bool
     questions: int = Field(ge=1, le=256)
     max_external_peers: int = Field(ge=1)
     exchange_patience_s: float = Field(ge=0)
