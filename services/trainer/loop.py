@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
-
-import torch
 
 from services.trainer import metrics, report
 from services.trainer.activity import ALONE, Diary
@@ -26,6 +23,7 @@ from services.trainer.rollout import Scored
 from services.trainer.settings import TrainerSettings
 from services.trainer.stopwatch import Stopwatch
 from services.trainer.tasks import Tasks
+from services.trainer.worker import work
 from services.trainer.workload import Workload
 from shared.messages import Reward, Rollouts, Round, Trained, Winners
 from shared.runtime import Context
@@ -70,7 +68,7 @@ class Trainer:
         await self.diary("sampling", number)
         questions = await self.workload.questions(self.progress, round_)
         with watch("generate"):
-            local = await asyncio.to_thread(self.game.sample, self.progress.step, questions, round_)
+            local = await work(self.game.sample, self.progress.step, questions, round_)
         await queue.publish(ROLLOUTS_LOCAL, self._rollouts(round_, local))
         reward = self._reward(round_, local)
         if round_.closes:
@@ -87,14 +85,14 @@ class Trainer:
         await self.diary("learning", number)
         with watch("update"):
             batch = self._mix(local, external)
-            update = await asyncio.to_thread(self._learn, batch, [*local, *external])
+            update = await work(self._learn, batch, [*local, *external])
 
         await self.diary("saving", number)
         event = report.trained(self.peer, round_, local, external, batch, update, watch, self.progress.sha256)
         shown = report.samples(self.peer, round_, local, external, self._random("shown"))
         self.progress = self.progress.with_sent(last).with_sent(event).after(questions, round_, self.game.state())
         with watch("checkpoint"):
-            saved = await asyncio.to_thread(self._save, event.key)
+            saved = await work(self._save, event.key)
         if not said:
             await self.outbox.send(last)
         self.progress = await self.workload.measure(self.progress, round_, len(questions), len(batch), watch)
@@ -111,13 +109,13 @@ class Trainer:
         self.answers.begin_round()
         await self.diary("sampling", ALONE)
         questions = self.progress.next(self.settings.questions)
-        local = await asyncio.to_thread(self.game.sample, self.progress.step, questions)
+        local = await work(self.game.sample, self.progress.step, questions)
         await self.diary("learning", ALONE)
-        await asyncio.to_thread(self._learn, self._mix(local, []), local)
+        await work(self._learn, self._mix(local, []), local)
         self.progress = self.progress.after(questions, None, self.game.state())
         self.context.health.facts["step"] = self.progress.step
         await self.diary("saving", ALONE)
-        await asyncio.to_thread(self._save)
+        await work(self._save)
         log.info("alone: step %d, mean reward %.3f", self.progress.step, report.mean_reward(local))
 
     async def rest(self) -> None:
@@ -181,7 +179,7 @@ class Trainer:
             random, meanwhile = self._random("peers"), self.answers.once
             external = await collect(self.context, self.feed, self.game, round_, want, random, meanwhile)
             authors = dict.fromkeys(group.author for group in external)
-            await asyncio.to_thread(self.journal.write_peers, step, round_, tuple(authors))
+            await work(self.journal.write_peers, step, round_, tuple(authors))
         if external:
             self.context.health.heal("peers")
         else:
@@ -197,7 +195,6 @@ class Trainer:
 
     def _learn(self, batch: Sequence[Scored], seen: Sequence[Scored] = ()) -> Update:
         """One update; none when nobody's answers differ in reward. `seen`: what the batch was picked from."""
-        torch.manual_seed(seed_of(self.settings.seed, self.peer, self.progress.step, "update"))
         update = self.learner.update(batch, self.progress.step)
         if update.noop == "empty" and seen:
             update = replace(update, noop="flat")
