@@ -9,8 +9,9 @@ from datasets import Dataset
 from transformers import AutoTokenizer
 from trl import GRPOConfig, GRPOTrainer
 
+from services.trainer.choice import EMBEDDED
 from services.trainer.learner import Learner
-from services.trainer.policy import EMBEDDED, Policy
+from services.trainer.policy import Policy
 from services.trainer.rollout import Scored
 from services.trainer.sampling import sample_with_log_probs
 from services.trainer.settings import TrainerSettings
