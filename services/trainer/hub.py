@@ -97,5 +97,6 @@ def _explained(name: str, error: Exception) -> SwarmError:
         )
     first = str(error).strip().splitlines()[0].rstrip(".")
     return HubError(
-        f"the hub cannot be reached, and the model {name!r} is not here whole ({first})", "see the network and HF_ENDPOINT"
+        f"the hub cannot be reached, and the model {name!r} is not here whole ({first})",
+        "see the network and HF_ENDPOINT",
     )
