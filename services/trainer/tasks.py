@@ -17,7 +17,7 @@ from reasoning_gym.utils import extract_answer
 
 from shared.errors import SettingsError
 from shared.messages import Question
-from shared.tasks import Mix, training_item
+from shared.tasks import Mix, judging_item, training_item
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,14 @@ class Tasks:
 
     def question(self, number: int) -> Question:
         """The `number`-th training question."""
-        entry = self._composite[training_item(number)]
+        return self._item(training_item(number))
+
+    def held_out(self, number: int) -> Question:
+        """The `number`-th of the questions that no training asks, whatever its seed."""
+        return self._item(judging_item(number))
+
+    def _item(self, index: int) -> Question:
+        entry = self._composite[index]
         # Through JSON here already, so that this peer scores exactly what its peers will score.
         metadata = json.loads(json.dumps(entry["metadata"], default=str))
         dataset = entry["metadata"]["source_dataset"]
