@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from random import Random
 from statistics import fmean
-
-import torch
 
 from services.trainer import metrics, numbers, report
 from services.trainer.activity import ALONE, Diary
@@ -28,11 +25,12 @@ from services.trainer.stopwatch import Stopwatch
 from services.trainer.tasks import Tasks
 from services.trainer.trackers import trackers_of
 from services.trainer.tracking import Point, Tracks
+from services.trainer.worker import work
 from services.trainer.workload import Workload
 from shared.messages import Reward, Rollouts, Round, Trained, Winners
 from shared.runtime import Context
 from shared.streams import EVENTS, ROLLOUTS_LOCAL
-from shared.tasks import seed_of
+from shared.tasks import cache_of, seed_of
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +47,12 @@ class Trainer:
             temperature=settings.game.temperature,
             max_new_tokens=settings.game.max_new_tokens,
         )
-        tasks = Tasks(settings.data, seed_of(settings.seed, peer))
+        tasks = Tasks(
+            settings.data,
+            seed_of(settings.seed, peer),
+            cache_of(settings.state_dir),
+            strict=settings.strict_questions,
+        )
         self.game: Game = AnswerGame(self.policy, tasks, settings.game, peer=peer, seed=settings.seed)
         self.feed, self.outbox, self.diary = PeerFeed(context.queue, peer), Outbox(context), Diary(context, peer)
         self.answers = Answers(context, self.policy, settings.game, self.diary, peer)
@@ -68,7 +71,7 @@ class Trainer:
         await self.diary("sampling", number)
         questions = await self.workload.questions(self.progress, round_)
         with watch("generate"):
-            local = await asyncio.to_thread(self.game.sample, self.progress.step, questions, round_)
+            local = await work(self.game.sample, self.progress.step, questions, round_)
         await queue.publish(ROLLOUTS_LOCAL, self._rollouts(round_, local))
         reward = self._reward(round_, local)
         if round_.closes:
@@ -85,14 +88,14 @@ class Trainer:
         await self.diary("learning", number)
         with watch("update"):
             batch = self._mix(local, external)
-            update = await asyncio.to_thread(self._learn, batch)
+            update = await work(self._learn, batch)
 
         await self.diary("saving", number)
         event = report.trained(self.peer, round_, local, external, batch, update, watch, self.progress.sha256)
         shown = report.samples(self.peer, round_, local, external, self._random("shown"))
         self.progress = self.progress.with_sent(last).with_sent(event).after(questions, round_, self.game.state())
         with watch("checkpoint"):
-            saved = await asyncio.to_thread(self._save, event.key)
+            saved = await work(self._save, event.key)
         if not said:
             await self.outbox.send(last)
         self.progress = await self.workload.measure(self.progress, round_, len(questions), len(batch), watch)
@@ -109,13 +112,13 @@ class Trainer:
         self.answers.begin_round()
         await self.diary("sampling", ALONE)
         questions = self.progress.next(self.settings.questions)
-        local = await asyncio.to_thread(self.game.sample, self.progress.step, questions)
+        local = await work(self.game.sample, self.progress.step, questions)
         await self.diary("learning", ALONE)
-        await asyncio.to_thread(self._learn, self._mix(local, []))
+        await work(self._learn, self._mix(local, []))
         self.progress = self.progress.after(questions, None, self.game.state())
         self.context.health.facts["step"] = self.progress.step
         await self.diary("saving", ALONE)
-        await asyncio.to_thread(self._save)
+        await work(self._save)
         log.info("alone: step %d, mean reward %.3f", self.progress.step, _mean(local))
 
     async def rest(self) -> None:
@@ -179,7 +182,7 @@ class Trainer:
             random, meanwhile = self._random("peers"), self.answers.once
             external = await collect(self.context, self.feed, self.game, round_, want, random, meanwhile)
             authors = dict.fromkeys(group.author for group in external)
-            await asyncio.to_thread(self.journal.write_peers, step, round_, tuple(authors))
+            await work(self.journal.write_peers, step, round_, tuple(authors))
         if external:
             self.context.health.heal("peers")
         else:
@@ -195,7 +198,6 @@ class Trainer:
 
     def _learn(self, batch: Sequence[Scored]) -> Update:
         """One update; none when nobody's answers differ in reward."""
-        torch.manual_seed(seed_of(self.settings.seed, self.peer, self.progress.step, "update"))  # of dropout
         return self.learner.update(batch, self.progress.step) if batch else Update(loss=0.0, gradient_norm=0.0)
 
     def _save(self, told: str = "") -> bool:

@@ -22,6 +22,7 @@ LAST = {  # of the last round, by the names in numbers.py
 LOSS = Gauge("swarm_trainer_loss_nats", "Loss of the last update")
 GRADIENT_NORM = Gauge("swarm_trainer_gradient_norm_ratio", "Norm of the last update's gradient before clipping")
 EXTERNAL_GROUPS = Counter("swarm_trainer_external_groups_total", "Peers' question groups scored here", ["kind"])
+REFUSED_GROUPS = Counter("swarm_trainer_refused_groups_total", "Peers' question groups left out", ["reason"])
 TRAINED_GROUPS = Counter("swarm_trainer_trained_groups_total", "Question groups learnt from", ["source"])
 TOKENS = Counter("swarm_trainer_completion_tokens_total", "Tokens sampled")
 QUESTIONS = Gauge("swarm_trainer_round_questions", "Questions asked in the last round, as many as there was time for")
@@ -40,3 +41,5 @@ LOST = Counter("swarm_trainer_submissions_lost_total", "Submissions that never f
 ASKED = Counter("swarm_trainer_questions_total", "Questions that somebody typed", ["outcome"])
 for outcome in ("answered", "failed", "too_old"):  # what has not happened yet is 0, not unknown
     ASKED.labels(outcome)
+for reason in ("unknown_set", "held_out", "altered", "unproven", "wrong_stage", "unknown_answer"):
+    REFUSED_GROUPS.labels(reason)

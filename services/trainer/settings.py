@@ -86,6 +86,7 @@ class TrainerSettings(ServiceSettings):
     learner: LearnerSettings
     tracking: TrackingSettings
     seed: int
+    strict_questions: bool
     questions: int = Field(ge=1, le=256)
     max_external_peers: int = Field(ge=1)
     exchange_patience_s: float = Field(ge=0)
