@@ -31,7 +31,11 @@ PURE := $(subst $(space),$(comma),$(strip \
   $(patsubst %,shared/%.py,messages asks streams tasks names settings)))
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help setup install demo test test-unit lint format model contracts bench bench-trainer e2e fresh chaos wheelhouse sbom release-check clean
+=======
+.PHONY: help setup install demo test test-unit lint format model contracts bench bench-sapo e2e fresh chaos wheelhouse sbom release-check clean
+>>>>>>> trainer
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,11 +71,19 @@ model: $(VENV)/.all  ## Train the embedded model anew
 contracts: $(VENV)/.all  ## Compile the Solidity sources anew (needs npm)
 	@cd contracts && npm ci --silent --no-fund --no-audit && node build.mjs
 
+bench-sapo: $(VENV)/.dev  ## Does learning from peers help? Half an hour (SAPO=--smoke: three minutes)
+	@$(BIN)/python -m benchmarks.sapo $(SAPO)
+
 bench: $(VENV)/.all  ## Measure every published figure
+<<<<<<< HEAD
 	@for script in $(filter-out benchmarks/chaos.py benchmarks/trainer.py,$(wildcard benchmarks/*.py)); do $(BIN)/python -m benchmarks.$$(basename "$$script" .py) || exit 1; done
 
 bench-trainer: $(VENV)/.dev  ## Measure the trainer beside GenRL and TRL, some 25 minutes; makes GenRL a venv
 	@$(BIN)/python -m benchmarks.trainer
+=======
+	@for script in $(filter-out benchmarks/chaos.py,$(wildcard benchmarks/*.py)); do $(BIN)/python -m benchmarks.$$(basename "$$script" .py) || exit 1; done
+	@$(BIN)/python -m benchmarks.sapo
+>>>>>>> trainer
 
 e2e: $(VENV)/.dev  ## The stack in containers: from a clone to a reward, two households, images (needs a container engine)
 	@$(BIN)/python -m pytest -s tests/containers

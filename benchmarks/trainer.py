@@ -32,7 +32,7 @@ from rich.table import Table
 
 from benchmarks.trainer_peers import material
 from benchmarks.trainer_peers.environment import CACHE, Missing, python_of
-from benchmarks.trainer_peers.race import Entry, Score, fastest, race
+from benchmarks.trainer_peers.race import PATIENCE_S, Entry, Score, fastest, race
 from benchmarks.trainer_peers.shown import DOCUMENT, RESULTS, document, plot
 from benchmarks.trainer_peers.task import Task
 from services.trainer.prompt import SYSTEM_PROMPT
@@ -141,7 +141,11 @@ def _choose(setting: Setting, ways: list[Entry], skipped: dict[str, str]) -> lis
     """The fastest of the ways to set up an engine, each tried alone."""
     if not setting.trial or len(ways) == 1:
         return ways
-    tried = [score for way in ways for score in race([way], 1, setting.trial)]
+    tried = list[Score]()
+    for way in ways:  # more threads than free processors may make a round a hundred times as long
+        leader = fastest(tried)
+        patience_s = max(2.0, 5 * leader.medians()["round_s"]) if leader else PATIENCE_S
+        tried += race([way], 1, setting.trial, patience_s)
     best = fastest(tried)
     if best is None:
         skipped[ways[0].engine] = tried[0].failure

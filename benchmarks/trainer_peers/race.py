@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from benchmarks.trainer_peers.environment import ROOT
 from benchmarks.trainer_peers.task import Task
 
 PARTS = ("round_s", "generation_s", "update_s", "cpu_s", "tokens")
+PATIENCE_S = 600.0  # for a round
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,13 @@ class Engine:
         """Wait until it has loaded everything. Raises Failed."""
         self._hear()
 
-    def play(self, number: int) -> dict[str, float]:
-        """One round. Raises Failed."""
+    def play(self, number: int, patience_s: float) -> dict[str, float]:
+        """One round, waited for so long. Raises Failed."""
         with suppress(BrokenPipeError):  # what it wrote before tells why
             print(number, file=_open(self._process.stdin), flush=True)
+        if not select.select([self._told], [], [], patience_s)[0]:
+            self._process.kill()
+            raise Failed(f"{self.entry.engine} took more than {patience_s:.0f} s for a round")
         return self._hear()
 
     def end(self) -> float:
@@ -110,7 +115,7 @@ class Engine:
         return told
 
 
-def race(entries: Sequence[Entry], warm_up: int, rounds: int) -> list[Score]:
+def race(entries: Sequence[Entry], warm_up: int, rounds: int, patience_s: float = PATIENCE_S) -> list[Score]:
     """Each plays the same rounds, one after the other, round by round; who fails is out, and the others go on."""
     scores = [Score(entry) for entry in entries]
     with ExitStack() as held:
@@ -120,19 +125,19 @@ def race(entries: Sequence[Entry], warm_up: int, rounds: int) -> list[Score]:
                 if score.failure:
                     continue
                 try:
-                    _turn(score, engine, number, warm_up, rounds)
+                    _turn(score, engine, number, warm_up, rounds, patience_s)
                 except Failed as failure:
                     score.failure = str(failure)
     return scores
 
 
-def _turn(score: Score, engine: Engine, number: int, warm_up: int, rounds: int) -> None:
+def _turn(score: Score, engine: Engine, number: int, warm_up: int, rounds: int, patience_s: float) -> None:
     if number < 0:
         engine.ready()
     elif number == warm_up + rounds:
         score.peak_rss_mib = engine.end()
     else:
-        played = engine.play(number)
+        played = engine.play(number, patience_s)
         if number >= warm_up:
             score.rounds.append(played)
 

@@ -7,7 +7,7 @@
                                           v
                                      {score}, metrics
 
-The questions come from the trainer's task mix, from items that no trainer is given (shared/tasks.py).
+The questions come from the trainer's task mix, from those that no trainer is given (shared/tasks.py).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from services.judge.server import Server, listen, server_of
 from services.judge.sessions import Sessions
 from services.judge.settings import JudgeSettings
 from shared.runtime import Context
+from shared.tasks import cache_of
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ BEAT_S = 1.0
 
 async def run(settings: JudgeSettings, context: Context) -> None:
     """Ask and score until told to stop."""
-    bank = Bank(settings.data)
+    bank = Bank(settings.data, cache_of(settings.state_dir))
     sessions = Sessions(context.store, bank.name, ttl_s=settings.session_ttl_s, bound=settings.max_sessions)
     server = server_of(build_app(bank, sessions))
     with listen(settings.judge_host, settings.judge_port, "JUDGE_PORT") as sock:

@@ -4,8 +4,8 @@
                                               progress.json         where training stands, what it was made from
                                        damaged/<step>/              what could not be used, for whoever looks into it
 
-There is no state of a random generator in it: all randomness of a step follows from (seed, peer, step), torch's global
-generator is seeded anew for every update, which has no dropout, and nothing draws from those of Python and numpy.
+There is no state of a random generator in it: all randomness of a step follows from (seed, peer, step), updates
+have no dropout, and nothing draws from the global generators of torch, Python and numpy.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Progress(BaseModel):
     sha256: Digest = ""  # of the newest checkpoint's tensors; in its own file: of those beside it
     parent: Digest = ""  # of the checkpoint that one was trained from; "": of none
     asked: int | None = None  # questions asked so far: the next one's number; None: as many in each step
-    micro_groups: int | None = None  # question groups in one backward pass that fit; None: as the settings say
+    micro_completions: int = 0  # of a backward pass that fit, once more did not; 0: as the settings say
     game: dict[str, JsonValue] = {}  # what the game remembers between two stages of a round, see `Game.state`
     pace: Pace = Pace()  # how fast this trainer was lately
     memory: Memory = Memory()  # of the pick

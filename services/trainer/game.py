@@ -86,10 +86,10 @@ class AnswerGame:
         return [
             Scored(
                 author=rollouts.peer_id,
-                question=group.question,
+                question=question,
                 completions=group.completions,
-                rewards=tuple(self.reward(group.question, completion.text) for completion in group.completions),
+                rewards=tuple(self.reward(question, completion.text) for completion in group.completions),
             )
             for group in rollouts.groups
-            if self.tasks.knows(group.question)
+            if (question := self.tasks.recognise(group.question)) is not None
         ]

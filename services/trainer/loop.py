@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
-from statistics import fmean
 
-import torch
-
-from services.trainer import metrics, report
+from services.trainer import metrics, numbers, report
 from services.trainer.activity import ALONE, Diary
 from services.trainer.answers import Answers
 from services.trainer.checkpoint import Checkpoints, Progress
@@ -26,11 +23,14 @@ from services.trainer.rollout import Scored
 from services.trainer.settings import TrainerSettings
 from services.trainer.stopwatch import Stopwatch
 from services.trainer.tasks import Tasks
+from services.trainer.trackers import trackers_of
+from services.trainer.tracking import Point, Tracks
+from services.trainer.worker import work
 from services.trainer.workload import Workload
 from shared.messages import Reward, Rollouts, Round, Trained, Winners
 from shared.runtime import Context
 from shared.streams import EVENTS, ROLLOUTS_LOCAL
-from shared.tasks import seed_of
+from shared.tasks import cache_of, seed_of
 
 log = logging.getLogger(__name__)
 
@@ -47,13 +47,19 @@ class Trainer:
             temperature=settings.game.temperature,
             max_new_tokens=settings.game.max_new_tokens,
         )
-        tasks = Tasks(settings.data, seed_of(settings.seed, peer))
+        tasks = Tasks(
+            settings.data,
+            seed_of(settings.seed, peer),
+            cache_of(settings.state_dir),
+            strict=settings.strict_questions,
+        )
         self.game: Game = AnswerGame(self.policy, tasks, settings.game, peer=peer, seed=settings.seed)
         self.feed, self.outbox, self.diary = PeerFeed(context.queue, peer), Outbox(context), Diary(context, peer)
         self.answers = Answers(context, self.policy, settings.game, self.diary, peer)
         self.checkpoints = Checkpoints(settings.state_dir, peer, settings.policy.model)
         self.journal = Journal(self.checkpoints.folder)
         self.workload = Workload(settings, context, self.journal)
+        self.tracks = Tracks(trackers_of(settings, peer), context.health)
         self.progress = self._restore()
         self.answers.round = self.progress.round
 
@@ -65,7 +71,7 @@ class Trainer:
         await self.diary("sampling", number)
         questions = await self.workload.questions(self.progress, round_)
         with watch("generate"):
-            local = await asyncio.to_thread(self.game.sample, self.progress.step, questions, round_)
+            local = await work(self.game.sample, self.progress.step, questions, round_)
         await queue.publish(ROLLOUTS_LOCAL, self._rollouts(round_, local))
         reward = self._reward(round_, local)
         if round_.closes:
@@ -82,20 +88,20 @@ class Trainer:
         await self.diary("learning", number)
         with watch("update"):
             batch = self._mix(local, external)
-            update = await asyncio.to_thread(self._learn, batch)
+            update = await work(self._learn, batch, [*local, *external])
 
         await self.diary("saving", number)
         event = report.trained(self.peer, round_, local, external, batch, update, watch, self.progress.sha256)
         shown = report.samples(self.peer, round_, local, external, self._random("shown"))
         self.progress = self.progress.with_sent(last).with_sent(event).after(questions, round_, self.game.state())
         with watch("checkpoint"):
-            saved = await asyncio.to_thread(self._save, event.key)
+            saved = await work(self._save, event.key)
         if not said:
             await self.outbox.send(last)
         self.progress = await self.workload.measure(self.progress, round_, len(questions), len(batch), watch)
         weights = self.progress.sha256 if saved else ""
         event = event.model_copy(update={"weights": weights, "seconds": watch.seconds})
-        self._tell(event)
+        self._tell(event, numbers.point(event, local, update))
         await queue.publish(EVENTS, event)
         for sampled in shown:
             await queue.publish(EVENTS, sampled)
@@ -106,14 +112,14 @@ class Trainer:
         self.answers.begin_round()
         await self.diary("sampling", ALONE)
         questions = self.progress.next(self.settings.questions)
-        local = await asyncio.to_thread(self.game.sample, self.progress.step, questions)
+        local = await work(self.game.sample, self.progress.step, questions)
         await self.diary("learning", ALONE)
-        await asyncio.to_thread(self._learn, self._mix(local, []))
+        await work(self._learn, self._mix(local, []), local)
         self.progress = self.progress.after(questions, None, self.game.state())
         self.context.health.facts["step"] = self.progress.step
         await self.diary("saving", ALONE)
-        await asyncio.to_thread(self._save)
-        log.info("alone: step %d, mean reward %.3f", self.progress.step, _mean(local))
+        await work(self._save)
+        log.info("alone: step %d, mean reward %.3f", self.progress.step, report.mean_reward(local))
 
     async def rest(self) -> None:
         """There is nothing to train on: say so, and answer whoever asks."""
@@ -130,6 +136,7 @@ class Trainer:
         if self.checkpoints.damage:
             self.context.health.degrade("checkpoint", self.checkpoints.damage)  # until the next one is written
         self.game.restore(progress.game)
+        self.learner.micro_completions = progress.micro_completions
         asked = progress.step * self.settings.questions if progress.asked is None else progress.asked
         return progress.model_copy(update={"asked": asked})
 
@@ -139,8 +146,9 @@ class Trainer:
             self.progress = self.progress.model_copy(update={"swarm": round_.swarm, "unsent": ()})
             self.outbox.forget()
 
-    def _tell(self, event: Trained) -> None:
-        report.tell(event)
+    def _tell(self, event: Trained, point: Point) -> None:
+        report.tell(event, point)
+        self.tracks.record(point)
         self.answers.round = event.round
         speed = round(event.completion_tokens / max(event.seconds["generate"], 1e-3), 1)
         self.context.health.facts.update(round=event.round, step=self.progress.step, tokens_per_s=speed)
@@ -175,7 +183,7 @@ class Trainer:
             random, meanwhile = self._random("peers"), self.answers.once
             external = await collect(self.context, self.feed, self.game, round_, want, random, meanwhile)
             authors = dict.fromkeys(group.author for group in external)
-            await asyncio.to_thread(self.journal.write_peers, step, round_, tuple(authors))
+            await work(self.journal.write_peers, step, round_, tuple(authors))
         if external:
             self.context.health.heal("peers")
         else:
@@ -189,10 +197,15 @@ class Trainer:
         self.progress = self.progress.model_copy(update={"memory": picked.memory})
         return picked.batch
 
-    def _learn(self, batch: Sequence[Scored]) -> Update:
-        """One update; none when nobody's answers differ in reward."""
-        torch.manual_seed(seed_of(self.settings.seed, self.peer, self.progress.step, "update"))  # of dropout
-        return self.learner.update(batch, self.progress.step) if batch else Update(loss=0.0, gradient_norm=0.0)
+    def _learn(self, batch: Sequence[Scored], seen: Sequence[Scored] = ()) -> Update:
+        """One update; none when nobody's answers differ in reward. `seen`: what the batch was picked from."""
+        update = self.learner.update(batch, self.progress.step)
+        if update.noop == "empty" and seen:
+            update = replace(update, noop="flat")
+        micro = self.learner.micro_completions
+        self.progress = self.progress.model_copy(update={"micro_completions": micro})
+        report.learnt(update, micro)
+        return update
 
     def _save(self, told: str = "") -> bool:
         """A checkpoint, if one is due, named by the event of key `told`; True if there is one now.
@@ -216,12 +229,10 @@ class Trainer:
         return Rollouts(peer_id=self.peer, round=round_.number, stage=round_.stage, groups=groups)
 
     def _reward(self, round_: Round, local: Sequence[Scored]) -> Reward:
-        return Reward(peer_id=self.peer, round=round_.number, stage=round_.stage, points=points(_mean(local)))
+        return Reward(
+            peer_id=self.peer, round=round_.number, stage=round_.stage, points=points(report.mean_reward(local))
+        )
 
     def _random(self, purpose: str) -> Random:
         """Randomness that a repetition of this step after a crash draws again."""
         return Random(seed_of(self.settings.seed, self.peer, self.progress.step, purpose))
-
-
-def _mean(groups: Sequence[Scored]) -> float:
-    return fmean(group.mean_reward for group in groups)

@@ -1,7 +1,7 @@
-"""Questions from reasoning-gym, and its own scorers for the answers.
+"""Questions of the swarm's mix, and what an answer to one is worth.
 
-A peer's answer is scored by the generator its question names, and only generators of this swarm's mix are asked: a
-stranger cannot choose which code runs on his text.
+A peer's question is not believed: it names the set, the seed and the item it was made from, and is made again here. A
+stranger can choose which of the swarm's questions he answers; neither what is right, nor which code scores his text.
 """
 
 from __future__ import annotations
@@ -9,43 +9,60 @@ from __future__ import annotations
 import json
 import logging
 import math
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import reasoning_gym
-from reasoning_gym.composite import DatasetSpec
 from reasoning_gym.utils import extract_answer
 
-from shared.errors import SettingsError
+from services.trainer.metrics import REFUSED_GROUPS
 from shared.messages import Question
-from shared.tasks import Mix, training_item
+from shared.question_files import QuestionFile
+from shared.tasks import ITEMS, Deck, Entry, Mix, Source, TaskSet, is_held_out
 
 log = logging.getLogger(__name__)
 
+SEEDS = 2**31
+DECKS = 128  # of peers; one takes a fraction of a millisecond to make
+
 
 class Tasks:
-    """The questions of one peer: item `n` is always the same, and no two peers have the same sequence."""
+    """The questions of one peer: question `n` is always the same, and no two peers have the same sequence."""
 
-    def __init__(self, mix: Mix, seed: int) -> None:
-        specs = [DatasetSpec(name=task.name, weight=task.weight, config=dict(task.config)) for task in mix.datasets]
-        try:
-            self._composite = reasoning_gym.create_dataset("composite", seed=seed, size=2**31, datasets=specs)
-        except (ValueError, TypeError, AssertionError) as error:
-            raise SettingsError(
-                f"the task mix {mix.name!r} is wrong: {error}", f"see config/data/{mix.name}.yaml"
-            ) from error
+    def __init__(self, mix: Mix, seed: int, kept: Path = Path("questions"), *, strict: bool = False) -> None:
+        """`kept`: the folder for downloads. `strict`: a peer's question that cannot be made again is left out.
+
+        Raises SettingsError.
+        """
+        self._mix, self._kept, self._strict = mix, kept, strict
         self.names = frozenset(task.name for task in mix.datasets)
+        self._deck_of = lru_cache(DECKS)(self._open)
+        self._deck = self._deck_of(seed)
 
     def question(self, number: int) -> Question:
         """The `number`-th training question."""
-        entry = self._composite[training_item(number)]
-        # Through JSON here already, so that this peer scores exactly what its peers will score.
-        metadata = json.loads(json.dumps(entry["metadata"], default=str))
-        dataset = entry["metadata"]["source_dataset"]
-        return Question(text=entry["question"], answer=entry["answer"], dataset=dataset, metadata=metadata)
+        return _question(self._deck.training(number))
+
+    def held_out(self, number: int, name: str | None = None) -> Question:
+        """The `number`-th question for evaluation, of the set `name` or of all: none that any training asks.
+
+        Raises SettingsError if there is none.
+        """
+        return _question(self._deck.held_out(number, name))
 
     def knows(self, question: Question) -> bool:
         """This swarm's mix can score the question."""
         return question.dataset in self.names
+
+    def recognise(self, question: Question) -> Question | None:
+        """A peer's question as it is made here; None, counted by reason, if nothing may be learnt from it."""
+        reason, own = self._verdict(question)
+        if reason:
+            REFUSED_GROUPS.labels(reason).inc()
+            return None
+        return own
 
     def score(self, question: Question, completion: str) -> float:
         """Reward of a completion, 0 to 1: what the scorer gives the text between the answer tags, 0 without any.
@@ -55,14 +72,53 @@ class Tasks:
         answer = extract_answer(completion, tag_name="answer")
         if answer is None or not self.knows(question):
             return 0.0
-        entry: dict[str, Any] = {
-            "question": question.text,
-            "answer": question.answer,
-            "metadata": dict(question.metadata),
-        }
+        entry: Entry = {"question": question.text, "answer": question.answer, "metadata": dict(question.metadata)}
         try:
-            reward = float(self._composite.datasets[question.dataset].score_answer(answer, entry))
+            reward = float(self._deck.sources[question.dataset].score_answer(answer, entry))
         except Exception as error:  # third-party scorers raise anything on malformed input
             log.debug("the scorer of %s failed: %s", question.dataset, error)
             return 0.0
         return min(1.0, max(0.0, reward)) if math.isfinite(reward) else 0.0
+
+    def _verdict(self, question: Question) -> tuple[str, Question]:
+        """A reason of REFUSED_GROUPS ("": none), and the question as it is made here."""
+        if not self.knows(question):
+            return "unknown_set", question
+        if is_held_out(question.text):
+            return "held_out", question
+        origin = _origin(question.metadata)
+        source = self._deck.sources[question.dataset]
+        if isinstance(source, QuestionFile):
+            own = source.find(question.text)
+        elif origin is None:
+            return ("unproven" if self._strict else ""), question
+        else:
+            own = self._deck_of(origin[0]).item(origin[1], question.dataset)
+        made = _question({**own, "metadata": {**question.metadata, **own["metadata"]}}) if own else None
+        if made is None or (made.text, made.answer) != (question.text, question.answer):
+            return "altered", question
+        return "", made.model_copy(update={"dataset": question.dataset})
+
+    def _open(self, seed: int) -> Deck:
+        return Deck(self._mix, seed, self._source)
+
+    def _source(self, task: TaskSet, seed: int) -> Source:
+        if task.file is not None:
+            return QuestionFile(task, seed, self._kept)
+        config: dict[str, Any] = {"size": ITEMS, **task.config}
+        return reasoning_gym.create_dataset(task.name, seed=seed, **config)  # type: ignore[no-any-return]
+
+
+def _question(entry: Entry) -> Question:
+    # Through JSON here already, so that this peer scores exactly what its peers will score.
+    metadata = json.loads(json.dumps(entry["metadata"], default=str))
+    dataset = metadata.get("source_dataset", "")
+    return Question(text=entry["question"], answer=entry["answer"], dataset=dataset, metadata=metadata)
+
+
+def _origin(metadata: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Seed and index that a question says it was made from; None: it does not say."""
+    seed, index = metadata.get("source_seed"), metadata.get("source_index")
+    if type(seed) is not int or type(index) is not int or not (0 <= seed < SEEDS and 0 <= index < ITEMS):
+        return None
+    return seed, index

@@ -12,7 +12,7 @@ import time
 import httpx
 import pytest
 
-from services.judge.bank import Bank, item_of
+from services.judge.bank import Bank
 from services.judge.service import run
 from services.judge.settings import JudgeSettings
 from shared.errors import SwarmError
@@ -70,7 +70,7 @@ async def submit(client, session_id, text, number=ROUND):
 
 
 def right_answer(number=ROUND):
-    return Bank(settings().data)._entry(item_of(number))["answer"]
+    return Bank(settings().data)._entry(number)["answer"]
 
 
 async def test_the_right_answer_scores_one_once(store):
