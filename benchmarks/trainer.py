@@ -72,12 +72,12 @@ class Setting:
 
 
 EMBEDDED = Setting("embedded", material.embedded, "easy", 8, 8, 64, 2e-4, True, (2, 16, 64), (1, 2), 3, 2, 15)
-SHAPE = Setting("qwen3-0.6b-shape", material.qwen3_shape, "nine", 2, 8, 64, 1e-6, False, (2, 16), (2,), 0, 1, 2)
+SHAPE = Setting("qwen3-0.6b-shape", material.qwen3_shape, "nine", 2, 8, 64, 1e-6, False, (2, 16), (2,), 0, 0, 2)
 
 
 def task_of(setting: Setting, model: Path, rounds: Path) -> Task:
     """What is the same for all engines."""
-    own = "embedded" if setting is EMBEDDED else model
+    own = "embedded" if setting.name == EMBEDDED.name else model
     game = f"game.completions={setting.completions}", f"game.max_new_tokens={setting.max_new_tokens}"
     return Task(
         model=str(model),
@@ -193,9 +193,15 @@ def main() -> None:
         "--setting", choices=("embedded", "qwen3-0.6b-shape"), help="only this one; the other's rows stay"
     )
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=ENGINES)
+    parser.add_argument("--rounds", type=int, help="counted rounds of each engine, instead of the setting's own number")
+    parser.add_argument("--threads", type=int, help="for every engine, instead of the best number")
     parser.add_argument("--results", type=Path, help="where the figures go")
     asked = parser.parse_args()
     settings = [setting for setting in (EMBEDDED, SHAPE) if asked.setting in (None, setting.name)]
+    if asked.rounds:
+        settings = [replace(setting, rounds=asked.rounds) for setting in settings]
+    if asked.threads:
+        settings = [replace(setting, threads=(asked.threads,)) for setting in settings]
     if asked.smoke:
         settings, asked.engines = [replace(EMBEDDED, threads=(1,), trial=0, warm_up=1, rounds=2)], ("ours",)
     path = asked.results or (None if asked.smoke else RESULTS)
