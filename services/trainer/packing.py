@@ -26,8 +26,8 @@ class Block:
         """Sequences of these lengths, one behind the other from place `start` on."""
         across = torch.arange(max(lengths, default=0), device=device)[None]
         begins = [start, *accumulate(lengths, initial=start)][1:-1] if lengths else []
-        real = across < torch.tensor(lengths, device=device)[:, None]
-        return cls(torch.where(real, torch.tensor(begins, device=device)[:, None] + across, 0), real)
+        real = across < torch.tensor(lengths, device=device, dtype=torch.long)[:, None]
+        return cls(torch.where(real, torch.tensor(begins, device=device, dtype=torch.long)[:, None] + across, 0), real)
 
     def spread(self, x: Tensor) -> Tensor:
         """(N, ...) of the row as (n, longest, ...)."""

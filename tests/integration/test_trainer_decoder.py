@@ -93,6 +93,20 @@ def test_a_large_vocabulary_is_computed_in_pieces_with_the_same_result(monkeypat
     assert (slope - same_slope).norm() / slope.norm() < 1e-5
 
 
+def test_in_bfloat16_log_probs_and_gradients_are_near_those_in_float32():
+    (plain, _, slope), _ = both_ways(policy_of(FAMILY["qwen3"]))
+    policy = policy_of(FAMILY["qwen3"])
+    policy.reduced, policy.autocast = True, lambda: torch.autocast("cpu", dtype=torch.bfloat16)
+    _, (rough, _, rough_slope) = both_ways(policy)
+    assert 0 < (plain - rough).abs().max() < 0.1
+    assert torch.cosine_similarity(slope, rough_slope, dim=0) > 0.999
+    tokens, noted = sample_with_log_probs(policy, PROMPTS, GAME, torch.Generator().manual_seed(5))
+    batch = Batch(PROMPTS, [row for group in tokens for row in group], [k // 3 for k in range(12)], [0.0] * 12)
+    found, _ = packed_log_probs(policy, Decoder.of(policy.model), batch, GAME.temperature)
+    for row, values in zip(found, (row for group in noted for row in group), strict=True):
+        assert torch.allclose(row[: len(values)], torch.tensor(values), atol=0.1)
+
+
 @pytest.mark.parametrize("name", FAMILY)
 def test_the_same_generator_draws_the_same_tokens_both_ways(name, monkeypatch):
     policy = policy_of(FAMILY[name])
