@@ -95,7 +95,7 @@ class Learner:
         """Gradients of the whole batch's loss, summed over its micro-batches."""
         self.optimizer.zero_grad(set_to_none=True)
         sums = Sums()
-        for rows in spans(batch.owner, self._settings.micro_groups, 0):
+        for rows in spans(batch.owner, self._settings.micro_groups, self._settings.micro_completions):
             self._add(batch.part(rows), scale, sums)
         return sums
 

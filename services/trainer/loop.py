@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from random import Random
 from statistics import fmean
 
-from services.trainer import metrics, report
+from services.trainer import metrics, preflight, report
 from services.trainer.activity import ALONE, Diary
 from services.trainer.answers import Answers
 from services.trainer.checkpoint import Checkpoints, Progress
@@ -37,8 +37,9 @@ class Trainer:
     """One peer's training: its model, its game, and where it stands."""
 
     def __init__(self, settings: TrainerSettings, context: Context, peer: str) -> None:
-        self.settings, self.context, self.peer = settings, context, peer
         self.policy = Policy(settings.policy)
+        settings = preflight.fit(settings, self.policy, context)
+        self.settings, self.context, self.peer = settings, context, peer
         self.learner = Learner(
             self.policy,
             settings.learner,
@@ -134,7 +135,8 @@ class Trainer:
             self.context.health.degrade("checkpoint", self.checkpoints.damage)  # until the next one is written
         self.game.restore(progress.game)
         asked = progress.step * self.settings.questions if progress.asked is None else progress.asked
-        return progress.model_copy(update={"asked": asked})
+        pace = progress.pace if progress.pace.laps else preflight.first_pace(self.policy, self.settings)
+        return progress.model_copy(update={"asked": asked, "pace": pace})
 
     def _begin(self, round_: Round) -> None:
         self.answers.begin_round()
