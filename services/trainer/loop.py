@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from random import Random
 from statistics import fmean
 
-from services.trainer import metrics, preflight, report
+from services.trainer import metrics, numbers, preflight, report
 from services.trainer.activity import ALONE, Diary
 from services.trainer.answers import Answers
 from services.trainer.checkpoint import Checkpoints, Progress
@@ -23,6 +23,8 @@ from services.trainer.rollout import Scored
 from services.trainer.settings import TrainerSettings
 from services.trainer.stopwatch import Stopwatch
 from services.trainer.tasks import Tasks
+from services.trainer.trackers import trackers_of
+from services.trainer.tracking import Point, Tracks
 from services.trainer.worker import work
 from services.trainer.workload import Workload
 from shared.messages import Reward, Rollouts, Round, Trained, Winners
@@ -58,6 +60,7 @@ class Trainer:
         self.checkpoints = Checkpoints(settings.state_dir, peer, settings.policy.model)
         self.journal = Journal(self.checkpoints.folder)
         self.workload = Workload(settings, context, self.journal)
+        self.tracks = Tracks(trackers_of(settings, peer), context.health)
         self.progress = self._restore()
         self.answers.round = self.progress.round
 
@@ -99,7 +102,7 @@ class Trainer:
         self.progress = await self.workload.measure(self.progress, round_, len(questions), len(batch), watch)
         weights = self.progress.sha256 if saved else ""
         event = event.model_copy(update={"weights": weights, "seconds": watch.seconds})
-        self._tell(event)
+        self._tell(event, numbers.point(event, local, update))
         await queue.publish(EVENTS, event)
         for sampled in shown:
             await queue.publish(EVENTS, sampled)
@@ -144,8 +147,9 @@ class Trainer:
             self.progress = self.progress.model_copy(update={"swarm": round_.swarm, "unsent": ()})
             self.outbox.forget()
 
-    def _tell(self, event: Trained) -> None:
-        report.tell(event)
+    def _tell(self, event: Trained, point: Point) -> None:
+        report.tell(event, point)
+        self.tracks.record(point)
         self.answers.round = event.round
         speed = round(event.completion_tokens / max(event.seconds["generate"], 1e-3), 1)
         self.context.health.facts.update(round=event.round, step=self.progress.step, tokens_per_s=speed)
