@@ -98,8 +98,8 @@ class Trainer:
         with watch("checkpoint"):
             saved = await work(self._save, event.key)
         if not said:
-            await self.outbox.send(last)
-        self.progress = await self.workload.measure(self.progress, round_, len(questions), len(batch), watch)
+            await self._say(round_, last)
+        self.progress = self.workload.measure(self.progress, round_, len(questions), len(batch), watch)
         weights = self.progress.sha256 if saved else ""
         event = event.model_copy(update={"weights": weights, "seconds": watch.seconds})
         self._tell(event, numbers.point(event, local, update))
@@ -167,8 +167,13 @@ class Trainer:
         """
         late = await is_over(self.context, round_, spare_s=self.workload.learning_s(self.progress))
         if late:
-            await self._submit(last)
+            await self._say(round_, last)
         return late
+
+    async def _say(self, round_: Round, last: Reward | Winners) -> None:
+        """The last word on a round, which may end it."""
+        await self.workload.note(round_)
+        await self._submit(last)
 
     async def _collect(self, round_: Round) -> list[Scored]:
         """Peers' groups; after a crash, those of the same peers again."""

@@ -10,7 +10,7 @@ from services.trainer.loop import Trainer
 from services.trainer.service import rounds
 from services.trainer.settings import TrainerSettings
 from shared.health import Health
-from shared.messages import Round
+from shared.messages import Round, Winners
 from shared.queue.memory import MemoryQueue, MemoryStore
 from shared.runtime import Context
 from shared.settings import load
@@ -48,6 +48,17 @@ def weights(trainer):
     return torch.cat([p.detach().flatten().clone() for p in trainer.policy.model.parameters()])
 
 
+class Prompt(MemoryQueue):
+    """A coordinator that opens the next round with the vote."""
+
+    async def publish(self, stream, message):
+        await super().publish(stream, message)
+        if isinstance(message, Winners):
+            now = time.time()
+            following = Round(number=message.round + 1, stage=0, opened_at=now, deadline=now + 20)
+            await super().publish(ROUNDS, following)
+
+
 async def lead(context):
     """Rounds that end at their deadline whoever is through; those in which ALICE was through in time."""
     in_time = []
@@ -77,6 +88,14 @@ async def test_a_slow_node_contributes_in_95_of_100_rounds_and_asks_each_questio
     numbers = [number for questions in slow.asked for number in questions]
     assert numbers == list(range(len(numbers)))  # none skipped, none twice
     assert len(numbers) > 2 * len(slow.asked)  # and as much is done as there is time for
+
+
+async def test_a_round_that_ends_with_our_own_vote_is_not_missed(tmp_path):
+    context = Context(Prompt(), MemoryStore(), Health("trainer", "one", 60))
+    trainer = Trainer(load("trainer", TrainerSettings, [f"state_dir={tmp_path}", *SMALL]), context, ALICE)
+    now = time.time()
+    await trainer.play(Round(number=0, stage=0, opened_at=now, deadline=now + 20))
+    assert trainer.progress.pace.laps and trainer.progress.pace.open_s is None
 
 
 async def test_work_that_comes_too_late_for_its_round_is_learnt_from_all_the_same(tmp_path):
