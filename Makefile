@@ -23,7 +23,7 @@ comma := ,
 empty :=
 space := $(empty) $(empty)
 PURE := $(subst $(space),$(comma),$(strip \
-  $(patsubst %,services/trainer/%.py,advantages batches footprint loss mixing packing models pacing padding picks rollout) \
+  $(patsubst %,services/trainer/%.py,advantages batches fitting footprint loss mixing models pacing packing padding picks rollout) \
   $(patsubst %,services/coordinator/%.py,rounds pace verdicts calls) \
   $(patsubst %,services/p2p/%.py,announcement validation gate quarantine pacing rejection tally) \
   $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/policy signing/rate) \
@@ -31,11 +31,7 @@ PURE := $(subst $(space),$(comma),$(strip \
   $(patsubst %,shared/%.py,messages asks streams tasks names settings)))
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help setup install demo test test-unit lint format model contracts bench bench-trainer e2e fresh chaos wheelhouse sbom release-check clean
-=======
-.PHONY: help setup install demo test test-unit lint format model contracts bench bench-sapo e2e fresh chaos wheelhouse sbom release-check clean
->>>>>>> trainer
+  $(patsubst %,services/trainer/%.py,advantages batches fitting footprint loss mixing models pacing packing padding picks rollout) \
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,15 +71,7 @@ bench-sapo: $(VENV)/.dev  ## Does learning from peers help? Half an hour (SAPO=-
 	@$(BIN)/python -m benchmarks.sapo $(SAPO)
 
 bench: $(VENV)/.all  ## Measure every published figure
-<<<<<<< HEAD
-	@for script in $(filter-out benchmarks/chaos.py benchmarks/trainer.py,$(wildcard benchmarks/*.py)); do $(BIN)/python -m benchmarks.$$(basename "$$script" .py) || exit 1; done
-
-bench-trainer: $(VENV)/.dev  ## Measure the trainer beside GenRL and TRL, some 25 minutes; makes GenRL a venv
-	@$(BIN)/python -m benchmarks.trainer
-=======
-	@for script in $(filter-out benchmarks/chaos.py,$(wildcard benchmarks/*.py)); do $(BIN)/python -m benchmarks.$$(basename "$$script" .py) || exit 1; done
-	@$(BIN)/python -m benchmarks.sapo
->>>>>>> trainer
+  $(patsubst %,services/trainer/%.py,advantages batches fitting footprint loss mixing models pacing packing padding picks rollout) \
 
 e2e: $(VENV)/.dev  ## The stack in containers: from a clone to a reward, two households, images (needs a container engine)
 	@$(BIN)/python -m pytest -s tests/containers

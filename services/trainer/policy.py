@@ -72,7 +72,7 @@ class Policy:
 
     @property
     def reduced(self) -> bool:
-        """The arithmetic is bfloat16."""
+        """The arithmetic is bfloat16; weights stay float32, and a copy in bfloat16 is made of them for each pass."""
         if self.device.type == "cuda":
             return bool(torch.cuda.is_bf16_supported())
         able = torch.cpu.get_capabilities()
