@@ -31,7 +31,7 @@ PURE := $(subst $(space),$(comma),$(strip \
   $(patsubst %,shared/%.py,messages asks streams tasks names settings)))
 
 .DEFAULT_GOAL := help
-  $(patsubst %,services/trainer/%.py,advantages batches fitting footprint loss mixing models pacing packing padding picks rollout) \
+.PHONY: help setup install demo test test-unit lint format model contracts bench bench bench-trainer-sapo e2e fresh chaos wheelhouse sbom release-check clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,7 +71,11 @@ bench-sapo: $(VENV)/.dev  ## Does learning from peers help? Half an hour (SAPO=-
 	@$(BIN)/python -m benchmarks.sapo $(SAPO)
 
 bench: $(VENV)/.all  ## Measure every published figure
-  $(patsubst %,services/trainer/%.py,advantages batches fitting footprint loss mixing models pacing packing padding picks rollout) \
+	@for script in $(filter-out benchmarks/chaos.py benchmarks/trainer.py,$(wildcard benchmarks/*.py)); do $(BIN)/python -m benchmarks.$$(basename "$$script" .py) || exit 1; done
+	@$(BIN)/python -m benchmarks.sapo
+
+bench-trainer: $(VENV)/.dev  ## Measure the trainer beside GenRL and TRL, some 25 minutes; makes GenRL a venv
+	@$(BIN)/python -m benchmarks.trainer
 
 e2e: $(VENV)/.dev  ## The stack in containers: from a clone to a reward, two households, images (needs a container engine)
 	@$(BIN)/python -m pytest -s tests/containers
