@@ -31,7 +31,7 @@ PURE := $(subst $(space),$(comma),$(strip \
   $(patsubst %,shared/%.py,messages asks streams tasks names settings)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test test-unit lint format model contracts bench bench bench-trainer-sapo e2e fresh chaos wheelhouse sbom release-check clean
+.PHONY: help setup install demo test test-unit lint format model contracts bench bench-sapo bench-trainer e2e fresh chaos wheelhouse sbom release-check clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
