@@ -41,12 +41,12 @@ class Tasks:
         self._deck_of = lru_cache(DECKS)(self._open)
         self._deck = self._deck_of(seed)
 
-    def question(self, number: int) -> Question:
-        """The `number`-th training question."""
-        return _question(self._deck.training(number))
+    def question(self, number: int, seed: int | None = None) -> Question:
+        """The `number`-th training question, of this peer or of another seed."""
+        return _question((self._deck if seed is None else self._deck_of(seed)).training(number))
 
     def held_out(self, number: int, name: str | None = None) -> Question:
-        """The `number`-th question for evaluation, of the set `name` or of all of them. Raises SettingsError if none."""
+        """The `number`-th question for evaluation, of the set `name` or of all. Raises SettingsError if none."""
         return _question(self._deck.held_out(number, name))
 
     def knows(self, question: Question) -> bool:
