@@ -2,6 +2,7 @@
 
 up --local --> services.local: supervisord --> Redis, anvil, the services
 eval --> services.trainer.evaluate, in a process of its own
+plot --> services.trainer.curves, on the run's history files
 status, logs, down --> the run's folder, supervisord's socket, Redis
 login, identity --> the page's REST API, services.identity.admin
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -84,6 +86,20 @@ def logs(
     from services.cli.logs import log_files, run_logs
 
     run_logs(log_files(find_run(local_settings().runs_dir, name), service), lines, follow=follow)
+
+
+@app.command()
+def plot(
+    name: NameOption = None,
+    out: Annotated[Path, typer.Option(help="File, ending in .svg, .png or .pdf.")] = Path("curves.svg"),
+    history: Annotated[Path | None, typer.Option(help="A folder of history files (default: that of the run).")] = None,
+) -> None:
+    """Draw rewards, loss and completion length of a run, up or not, by round."""
+    folder = history or find_run(local_settings().runs_dir, name).state / "history"
+    command = [sys.executable, "-m", "services.trainer.curves", str(folder), str(out)]
+    if code := subprocess.run(command, check=False).returncode:
+        raise typer.Exit(code)
+    print(out)
 
 
 @app.command()

@@ -16,7 +16,7 @@ from contextlib import closing
 
 import torch
 
-from services.trainer import metrics
+from services.trainer import metrics, worker
 from services.trainer.activity import Diary
 from services.trainer.policy import Policy
 from services.trainer.sampling import stream
@@ -85,7 +85,7 @@ class Answers:
         def tell(text: str) -> None:
             loop.call_soon_threadsafe(told.put_nowait, text)
 
-        work = asyncio.ensure_future(asyncio.to_thread(self._write, ask, tell, is_cut))
+        work = asyncio.ensure_future(worker.work(self._write, ask, tell, is_cut))
         work.add_done_callback(lambda _: told.put_nowait(None))
         place = 0
         try:

@@ -4,8 +4,8 @@
                                               progress.json         where training stands, what it was made from
                                        damaged/<step>/              what could not be used, for whoever looks into it
 
-There is no state of a random generator in it: all randomness of a step follows from (seed, peer, step), torch's global
-generator is seeded anew for every update, which has no dropout, and nothing draws from those of Python and numpy.
+There is no state of a random generator in it: all randomness of a step follows from (seed, peer, step), updates
+have no dropout, and nothing draws from the global generators of torch, Python and numpy.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,6 +11,7 @@ from random import Random
 from services.trainer.game import Game
 from services.trainer.metrics import EXTERNAL_GROUPS
 from services.trainer.rollout import Scored
+from services.trainer.worker import work
 from shared.messages import Rollouts, Round
 from shared.queue import Queue
 from shared.runtime import Context
@@ -19,6 +19,7 @@ from shared.streams import ROLLOUTS_PEER, ROUNDS
 
 REMEMBERED_ROUNDS = 3  # a peer silent for longer is not waited for
 POLL_S = 0.5
+BATCH = 100  # entries in one reading
 
 
 class PeerFeed:
@@ -31,14 +32,15 @@ class PeerFeed:
         self._heard: deque[set[str]] = deque(maxlen=REMEMBERED_ROUNDS)
 
     async def poll(self, wait_s: float) -> bool:
-        """Take in what is new, if anything; waits up to `wait_s` for the first entry. A peer's first word stands."""
-        entries = await self._queue.read(ROLLOUTS_PEER, self._cursor, limit=100, wait_s=wait_s)
-        for entry in entries:
-            self._cursor = entry.id
-            rollouts = entry.message
-            if rollouts.peer_id != self._me:
+        """Take in all that is new, if anything; waits up to `wait_s` for the first. A peer's first word stands."""
+        before = self._cursor
+        while entries := await self._queue.read(ROLLOUTS_PEER, self._cursor, limit=BATCH, wait_s=wait_s):
+            self._cursor, wait_s = entries[-1].id, 0.0
+            for rollouts in (entry.message for entry in entries if entry.message.peer_id != self._me):
                 self._rounds.setdefault(f"{rollouts.round}:{rollouts.stage}", {}).setdefault(rollouts.peer_id, rollouts)
-        return bool(entries)
+            if len(entries) < BATCH:
+                break
+        return self._cursor != before
 
     def of(self, round_: Round) -> dict[str, Rollouts]:
         """What arrived for a round so far, by peer."""
@@ -94,7 +96,7 @@ async def collect(
         context.health.beat()
         fresh = [peer for peer in feed.of(round_) if peer not in scored]
         for peer in random.sample(fresh, min(len(fresh), max(0, want.peers - len(scored)))):
-            scored[peer] = await asyncio.to_thread(game.score, feed.of(round_)[peer])
+            scored[peer] = await work(game.score, feed.of(round_)[peer])
         found = [group for groups in scored.values() for group in groups]
         informative = sum(group.informative for group in found)
         waited = time.monotonic() - started
@@ -115,7 +117,7 @@ async def collect_again(
     while not set(peers) <= set(feed.of(round_)) and not context.stop.is_set() and await feed.poll(wait_s=POLL_S):
         context.health.beat()
     there = [feed.of(round_)[peer] for peer in peers if peer in feed.of(round_)]
-    found = [group for rollouts in there for group in await asyncio.to_thread(game.score, rollouts)]
+    found = [group for rollouts in there for group in await work(game.score, rollouts)]
     return _close(feed, round_, found)
 
 

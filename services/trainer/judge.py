@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TypeVar
 
@@ -13,6 +12,7 @@ from services.trainer.metrics import JUDGE_SCORE
 from services.trainer.policy import Policy
 from services.trainer.sampling import sample
 from services.trainer.settings import TrainerSettings
+from services.trainer.worker import work
 from shared.messages import Judged, Round
 from shared.runtime import Context
 from shared.streams import EVENTS
@@ -81,7 +81,7 @@ class Examiner:
             return
         try:
             asked = await self._judge.ask(self._peer, round_.number, self._policy.name)
-            answer = await asyncio.to_thread(self._answer, asked.question)
+            answer = await work(self._answer, asked.question)
             score = await self._judge.grade(asked, round_.number, answer)
         except JudgeError as error:
             self._context.health.degrade("judge", str(error))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from random import Random
 from statistics import fmean
 
-import torch
-
-from services.trainer import metrics, report
+from services.trainer import metrics, numbers, report
 from services.trainer.activity import ALONE, Diary
 from services.trainer.answers import Answers
 from services.trainer.checkpoint import Checkpoints, Progress
@@ -27,6 +24,9 @@ from services.trainer.rollout import Scored
 from services.trainer.settings import TrainerSettings
 from services.trainer.stopwatch import Stopwatch
 from services.trainer.tasks import Tasks
+from services.trainer.trackers import trackers_of
+from services.trainer.tracking import Point, Tracks
+from services.trainer.worker import work
 from services.trainer.workload import Workload
 from shared.messages import Reward, Rollouts, Round, Trained, Winners
 from shared.runtime import Context
@@ -62,6 +62,7 @@ class Trainer:
         self.checkpoints = Checkpoints(settings.state_dir, peer, settings.policy.model)
         self.journal = Journal(self.checkpoints.folder)
         self.workload = Workload(settings, context, self.journal)
+        self.tracks = Tracks(trackers_of(settings, peer), context.health)
         self.progress = self._restore()
         self.answers.round = self.progress.round
 
@@ -73,7 +74,7 @@ class Trainer:
         await self.diary("sampling", number)
         questions = await self.workload.questions(self.progress, round_)
         with watch("generate"):
-            local = await asyncio.to_thread(self.game.sample, self.progress.step, questions, round_)
+            local = await work(self.game.sample, self.progress.step, questions, round_)
         await queue.publish(ROLLOUTS_LOCAL, self._rollouts(round_, local))
         reward = self._reward(round_, local)
         if round_.closes:
@@ -90,20 +91,20 @@ class Trainer:
         await self.diary("learning", number)
         with watch("update"):
             batch = self._mix(local, external)
-            update = await asyncio.to_thread(self._learn, batch)
+            update = await work(self._learn, batch)
 
         await self.diary("saving", number)
         event = report.trained(self.peer, round_, local, external, batch, update, watch, self.progress.sha256)
         shown = report.samples(self.peer, round_, local, external, self._random("shown"))
         self.progress = self.progress.with_sent(last).with_sent(event).after(questions, round_, self.game.state())
         with watch("checkpoint"):
-            saved = await asyncio.to_thread(self._save, event.key)
+            saved = await work(self._save, event.key)
         if not said:
             await self.outbox.send(last)
         self.progress = await self.workload.measure(self.progress, round_, len(questions), len(batch), watch)
         weights = self.progress.sha256 if saved else ""
         event = event.model_copy(update={"weights": weights, "seconds": watch.seconds})
-        self._tell(event)
+        self._tell(event, numbers.point(event, local, update))
         await queue.publish(EVENTS, event)
         for sampled in shown:
             await queue.publish(EVENTS, sampled)
@@ -114,13 +115,13 @@ class Trainer:
         self.answers.begin_round()
         await self.diary("sampling", ALONE)
         questions = self.progress.next(self.settings.questions)
-        local = await asyncio.to_thread(self.game.sample, self.progress.step, questions)
+        local = await work(self.game.sample, self.progress.step, questions)
         await self.diary("learning", ALONE)
-        await asyncio.to_thread(self._learn, self._mix(local, []))
+        await work(self._learn, self._mix(local, []))
         self.progress = self.progress.after(questions, None, self.game.state())
         self.context.health.facts["step"] = self.progress.step
         await self.diary("saving", ALONE)
-        await asyncio.to_thread(self._save)
+        await work(self._save)
         log.info("alone: step %d, mean reward %.3f", self.progress.step, _mean(local))
 
     async def rest(self) -> None:
@@ -152,8 +153,9 @@ class Trainer:
             self.progress = self.progress.model_copy(update={"swarm": round_.swarm, "unsent": ()})
             self.outbox.forget()
 
-    def _tell(self, event: Trained) -> None:
-        report.tell(event)
+    def _tell(self, event: Trained, point: Point) -> None:
+        report.tell(event, point)
+        self.tracks.record(point)
         self.answers.round = event.round
         speed = round(event.completion_tokens / max(event.seconds["generate"], 1e-3), 1)
         self.context.health.facts.update(round=event.round, step=self.progress.step, tokens_per_s=speed)
@@ -188,7 +190,7 @@ class Trainer:
             random, meanwhile = self._random("peers"), self.answers.once
             external = await collect(self.context, self.feed, self.game, round_, want, random, meanwhile)
             authors = dict.fromkeys(group.author for group in external)
-            await asyncio.to_thread(self.journal.write_peers, step, round_, tuple(authors))
+            await work(self.journal.write_peers, step, round_, tuple(authors))
         if external:
             self.context.health.heal("peers")
         else:
@@ -204,7 +206,6 @@ class Trainer:
 
     def _learn(self, batch: Sequence[Scored]) -> Update:
         """One update; none when nobody's answers differ in reward."""
-        torch.manual_seed(seed_of(self.settings.seed, self.peer, self.progress.step, "update"))  # of dropout
         return self.learner.update(batch, self.progress.step) if batch else Update(loss=0.0, gradient_norm=0.0)
 
     def _save(self, told: str = "") -> bool:

@@ -7,6 +7,18 @@ from prometheus_client import Counter, Gauge, Histogram
 ROUNDS_TRAINED = Counter("swarm_trainer_rounds_total", "Rounds trained")
 ROUND_NUMBER = Gauge("swarm_trainer_round_number", "Last round trained")
 REWARD = Gauge("swarm_trainer_reward_ratio", "Mean reward of the last round's own completions, 0 to 1")
+LAST = {  # of the last round, by the names in numbers.py
+    "reward/correctness": Gauge(
+        "swarm_trainer_correctness_ratio", "Mean of what the last round's own completions earned for being right"
+    ),
+    "completion/length": Gauge("swarm_trainer_completion_length_tokens", "Mean length of the last round's completions"),
+    "completion/finished": Gauge(
+        "swarm_trainer_finished_completions_ratio", "Share of the last round's completions that the model ended itself"
+    ),
+    "speed/tokens_per_s": Gauge(
+        "swarm_trainer_sampling_tokens_per_second", "Tokens a second while sampling, last round"
+    ),
+}
 LOSS = Gauge("swarm_trainer_loss_nats", "Loss of the last update")
 GRADIENT_NORM = Gauge("swarm_trainer_gradient_norm_ratio", "Norm of the last update's gradient before clipping")
 EXTERNAL_GROUPS = Counter("swarm_trainer_external_groups_total", "Peers' question groups scored here", ["kind"])

@@ -12,6 +12,7 @@ from services.trainer import metrics
 from services.trainer.learner import Update
 from services.trainer.rollout import Scored
 from services.trainer.stopwatch import Stopwatch
+from services.trainer.tracking import Point
 from shared.messages import MAX_HEARD, Attempt, Heard, Round, Sampled, Trained
 from shared.names import name_of
 
@@ -54,9 +55,12 @@ def trained(
     )
 
 
-def tell(event: Trained) -> None:
+def tell(event: Trained, point: Point) -> None:
     """Count and log a round that is done."""
     _measure(event)
+    for name, gauge in metrics.LAST.items():
+        if name in point.values:
+            gauge.set(point.values[name])
     log.info(
         "round %d: %s earned %.3f, learnt from %d own and %d of %d peers' groups, %.1f s",
         event.round, name_of(event.peer_id), event.mean_reward, event.local_groups, event.external_groups,

@@ -16,6 +16,7 @@ from services.trainer.judge import Examiner
 from services.trainer.loop import Trainer
 from services.trainer.peer import keep_lease, lease_peer
 from services.trainer.settings import TrainerSettings
+from services.trainer.worker import work
 from shared.messages import Round
 from shared.names import name_of
 from shared.runtime import Context
@@ -39,9 +40,10 @@ async def run(settings: TrainerSettings, context: Context) -> None:
             group.create_task(keep_lease(context, peer))
             try:
                 settings = await settle(settings, context, peer)
-                trainer = await asyncio.to_thread(Trainer, settings, context, peer)
+                trainer = await work(Trainer, settings, context, peer)
                 group.create_task(keep_sent(context, trainer))
                 await _train(settings, context, trainer)
+                await asyncio.to_thread(trainer.tracks.close)
             finally:
                 context.stop.set()
 

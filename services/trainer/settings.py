@@ -59,6 +59,19 @@ class LearnerSettings(Settings):
     micro_groups: int = Field(ge=0)
 
 
+class TrackingSettings(Settings):
+    """Who is told of every round, beside Prometheus and the history file."""
+
+    tensorboard: bool
+    wandb: Literal["off", "offline", "online"]
+
+    @field_validator("wandb", mode="before")
+    @classmethod
+    def _as_said(cls, value: object) -> object:
+        said = str(value).lower()
+        return {"true": "offline", "false": "off", "disabled": "off"}.get(said, said)
+
+
 def _fitting(model: Any) -> dict[str, dict[str, Any]]:
     """`auto` that nobody has settled stands for the embedded model."""
     return FITTING[model in ("auto", "embedded")]
@@ -71,6 +84,7 @@ class TrainerSettings(ServiceSettings):
     policy: PolicySettings
     game: GameSettings
     learner: LearnerSettings
+    tracking: TrackingSettings
     seed: int
     strict_questions: bool
     questions: int = Field(ge=1, le=256)

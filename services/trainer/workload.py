@@ -5,7 +5,6 @@ Decided once a round: a trainer that is killed in the middle finds in its journa
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from services.trainer import metrics
@@ -15,6 +14,7 @@ from services.trainer.journal import Decided, Journal
 from services.trainer.pacing import Lap
 from services.trainer.settings import TrainerSettings
 from services.trainer.stopwatch import Stopwatch
+from services.trainer.worker import work
 from shared.messages import Round
 from shared.runtime import Context
 
@@ -33,7 +33,7 @@ class Workload:
             left_s = progress.pace.left_s(round_.opened_at, round_.deadline, time.time())
             count = progress.pace.questions(left_s, most=self._most, groups=self._groups)
             decided = Decided(questions=count)
-            await asyncio.to_thread(self._journal.write, progress.step, round_, decided)
+            await work(self._journal.write, progress.step, round_, decided)
         metrics.QUESTIONS.set(decided.questions)
         return progress.next(decided.questions)
 

@@ -88,7 +88,8 @@ def trained(three, tmp_path):
 
 
 def trainer_of(folder, *overrides):
-    settings = load("trainer", TrainerSettings, [f"state_dir={folder}", "exchange_patience_s=0", *overrides])
+    own = [f"state_dir={folder}", "policy.model=embedded", "exchange_patience_s=0"]
+    settings = load("trainer", TrainerSettings, [*own, *overrides])
     return Trainer(settings, Context(MemoryQueue(), MemoryStore(), Health("trainer", "one", 60)), ALICE)
 
 
@@ -223,16 +224,20 @@ async def test_a_damaged_checkpoint_is_told_until_the_next_is_written_and_all_pr
     assert "checkpoint" not in torn.context.health.state()["degraded"]
 
 
-async def test_nothing_draws_from_the_global_generators_of_python_and_numpy(tmp_path):
+def states():
+    return random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+
+
+async def test_nothing_draws_from_the_global_generators_of_torch_python_and_numpy(tmp_path):
     trainer, tasks = trainer_of(tmp_path), Tasks(load("trainer", TrainerSettings, ["data=nine"]).data, 42)
-    before = random.getstate(), numpy.random.get_state()[1].tolist()
+    before = states()
     await trainer.context.queue.publish(ROLLOUTS_PEER, BOBS.model_copy(update={"round": 4}))
     await trainer.play(opened(4))
     await trainer.play_alone()
     for number in range(200):
         question = tasks.question(number)
         tasks.score(question, f"<answer>{question.answer}</answer>")
-    assert (random.getstate(), numpy.random.get_state()[1].tolist()) == before
+    assert states() == before
 
 
 def with_dropout(folder):

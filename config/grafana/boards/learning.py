@@ -27,6 +27,14 @@ def _quality() -> list[parts.Panel]:
             top=1,
         ),
         lines(
+            "Correctness",
+            "What the last round's own answers earned for being right alone. Where the game rewards nothing else, it is"
+            " the reward.",
+            (f"avg_over_time(swarm_trainer_correctness_ratio{MINE}{RATE})", "{{instance}}"),
+            unit="percentunit",
+            top=1,
+        ),
+        lines(
             "Judge's score",
             "The judge's last score for one question nobody trains on: 0 to 100 %. The best proof of learning.",
             (f"swarm_trainer_judge_score_ratio{MINE}", "{{instance}}"),
@@ -43,6 +51,18 @@ def _quality() -> list[parts.Panel]:
             "Loss",
             "Of the last update. It swings round 0 and need not fall: the advantages are centred.",
             (f"swarm_trainer_loss_nats{MINE}", "{{instance}}"),
+        ),
+        lines(
+            "Completion length",
+            "Mean tokens of the last round's own answers. A steady rise to the limit, with less reward, is rambling.",
+            (f"avg_over_time(swarm_trainer_completion_length_tokens{MINE}{RATE})", "{{instance}}"),
+        ),
+        lines(
+            "Completions finished",
+            "Share of the last round's own answers that the model ended itself; the others were cut at the limit.",
+            (f"avg_over_time(swarm_trainer_finished_completions_ratio{MINE}{RATE})", "{{instance}}"),
+            unit="percentunit",
+            top=1,
         ),
         lines(
             "Learnt from",
@@ -80,6 +100,12 @@ def _pace() -> list[parts.Panel]:
             "Tokens sampled",
             "Tokens of its own answers a second, time for everything else included.",
             (f"rate(swarm_trainer_completion_tokens_total{MINE}{RATE})", "{{instance}}"),
+            unit="cps",
+        ),
+        lines(
+            "Speed of sampling",
+            "Tokens a second while answers are sampled.",
+            (f"swarm_trainer_sampling_tokens_per_second{MINE}", "{{instance}}"),
             unit="cps",
         ),
         lines(
