@@ -31,7 +31,7 @@ DECKS = 128  # of peers; one takes a fraction of a millisecond to make
 class Tasks:
     """The questions of one peer: question `n` is always the same, and no two peers have the same sequence."""
 
-    def __init__(self, mix: Mix, seed: int, kept: Path = Path("questions"), *, strict: bool = False) -> None:
+    def __init__(self, mix: Mix, seed: int, kept: Path = Path("questions"), *, strict: bool = True) -> None:
         """`kept`: the folder for downloads. `strict`: a peer's question that cannot be made again is left out.
 
         Raises SettingsError.
