@@ -202,6 +202,7 @@ class Trained(Message):
     mean_reward: float  # of this peer's own completions of the round
     loss: float
     gradient_norm: float  # before clipping
+    changed: float | None = None  # share of the weights that the update changed, 0 to 1; None: there was none
     local_groups: int  # question groups of the batch sampled here
     external_groups: int  # question groups of the batch sampled by peers
     completion_tokens: int  # sampled here in this round

@@ -65,6 +65,7 @@ EXAMPLES: tuple[Message, ...] = (
         mean_reward=0.4375,
         loss=-0.01,
         gradient_norm=0.8,
+        changed=0.97,
         local_groups=4,
         external_groups=4,
         completion_tokens=960,

@@ -51,7 +51,7 @@ class Progress(BaseModel):
     sha256: Digest = ""  # of the newest checkpoint's tensors; in its own file: of those beside it
     parent: Digest = ""  # of the checkpoint that one was trained from; "": of none
     asked: int | None = None  # questions asked so far: the next one's number; None: as many in each step
-    micro_groups: int | None = None  # question groups in one backward pass that fit; None: as the settings say
+    micro_completions: int = 0  # of a backward pass that fit, once more did not; 0: as the settings say
     game: dict[str, JsonValue] = {}  # what the game remembers between two stages of a round, see `Game.state`
     pace: Pace = Pace()  # how fast this trainer was lately
     memory: Memory = Memory()  # of the pick

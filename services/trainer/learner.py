@@ -16,6 +16,8 @@ Tokens and log-probabilities are those of this policy's own tokenizer and temper
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -23,13 +25,19 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from services.trainer import metrics
 from services.trainer.advantages import batch_advantages
 from services.trainer.batches import Batch, spans
 from services.trainer.likelihood import log_probs
 from services.trainer.loss import Scale, binding, divergence, grpo_loss
+from services.trainer.movement import Movement
+from services.trainer.out_of_memory import halved, is_out_of_memory, release
 from services.trainer.policy import Policy
 from services.trainer.rollout import Scored
 from services.trainer.settings import LearnerSettings
+from shared.errors import SwarmError
+
+log = logging.getLogger(__name__)
 
 Noop = Literal["empty", "flat", "nonfinite"]
 
@@ -42,6 +50,7 @@ class Update:
     gradient_norm: float  # before clipping
     clipped: float = 0.0  # share of the tokens without gradient, as the ratio went far enough already
     kl: float = 0.0  # mean divergence of a token from the reference model, nats; 0 without one
+    changed: float | None = None  # share of the weights that the step changed
     noop: Noop | None = None  # why nothing was learnt: weights and optimizer are as they were
 
 
@@ -62,6 +71,8 @@ class Learner:
         self._policy, self._settings = policy, settings
         self._temperature, self._max_length = temperature, max_new_tokens
         self._reference = policy.reference() if settings.beta else None
+        self._movement = Movement(policy.model.parameters())
+        self.micro_completions = 0  # of a backward pass at most, found out by running out of memory; 0: not yet
         self.optimizer = torch.optim.AdamW(
             policy.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
@@ -79,12 +90,14 @@ class Learner:
         if self._reference is None:
             batch = batch.teaching()
         self._policy.model.eval()  # no dropout: the ratio would compare two draws of it, and resumed runs differ
+        done = Update(0.0, 0.0, noop="nonfinite")
         for _ in range(self._settings.iterations):
             sums = self._gradients(batch, scale)
             batch = batch.since(sums.old)
-            done = self._step(sums, scale)
-            if done.noop:
+            if (step_done := self._step(sums, scale)) is None:
                 break
+            done = step_done
+        self.optimizer.zero_grad(set_to_none=True)  # nobody needs them, and sampling needs the memory
         return done
 
     def log_probs(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -92,10 +105,35 @@ class Learner:
         return log_probs(self._policy, self._policy.model, batch, self._temperature)
 
     def _gradients(self, batch: Batch, scale: Scale) -> Sums:
-        """Gradients of the whole batch's loss, summed over its micro-batches."""
+        """Gradients of the whole batch's loss, summed over its micro-batches.
+
+        Where the memory is not enough for one of them, all is done again with half as much at once. Raises SwarmError
+        when it is not enough for a single completion.
+        """
+        while True:
+            micro = spans(batch.owner, self._settings.micro_groups, self.micro_completions)
+            self.optimizer.zero_grad(set_to_none=True)
+            try:
+                return self._pass(batch, micro, scale)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                reason = _first_line(error)
+            self._shrink(micro, reason)  # not in the except block, where the error holds the failed pass
+
+    def _shrink(self, micro: Sequence[range], reason: str) -> None:
         self.optimizer.zero_grad(set_to_none=True)
+        release()
+        metrics.OUT_OF_MEMORY.inc()
+        self.micro_completions = halved(micro)
+        if not self.micro_completions:
+            cause = f"the memory is not enough to learn from a single completion: {reason}"
+            raise SwarmError(cause, "lower MAX_NEW_TOKENS, or choose a smaller model (MODEL_NAME)")
+        log.warning("out of memory (%s): the round goes on with %d completions at once", reason, self.micro_completions)
+
+    def _pass(self, batch: Batch, micro: Sequence[range], scale: Scale) -> Sums:
         sums = Sums()
-        for rows in spans(batch.owner, self._settings.micro_groups, 0):
+        for rows in micro:
             self._add(batch.part(rows), scale, sums)
         return sums
 
@@ -114,13 +152,28 @@ class Learner:
             sums.loss += loss.detach()
             sums.clipped += binding(now, old, gains, mask, **bounds).sum()
             if reference is not None:
-                sums.kl += (divergence(now, reference, mask) * mask).sum()
+                sums.kl += (divergence(now, old, reference, mask) * mask).sum()
         sums.old += [row[: len(ids)].clone() for row, ids in zip(old, part.completions, strict=True)]
 
-    def _step(self, sums: Sums, scale: Scale) -> Update:
+    def _step(self, sums: Sums, scale: Scale) -> Update | None:
+        """One step of the optimizer; None, and none made, where loss or gradient are no finite numbers.
+
+        Raises SwarmError where the memory is not enough: some weights may be changed then and others not.
+        """
         norm = torch.nn.utils.clip_grad_norm_(self._policy.model.parameters(), self._settings.max_gradient_norm)
-        self.optimizer.step()
-        return Update(float(sums.loss), float(norm), float(sums.clipped) / scale.tokens, float(sums.kl) / scale.tokens)
+        loss, size = float(sums.loss), float(norm)
+        if not (math.isfinite(loss) and math.isfinite(size)):
+            return None
+        before = self._movement.look()
+        try:
+            self.optimizer.step()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            cause = f"the memory is not enough for the optimizer's step: {_first_line(error)}"
+            raise SwarmError(cause, "choose a smaller model (MODEL_NAME)") from error
+        shares = float(sums.clipped) / scale.tokens, float(sums.kl) / scale.tokens
+        return Update(loss, size, *shares, changed=self._movement.since(before))
 
     @torch.no_grad()
     def _reference_log_probs(self, part: Batch) -> Tensor | None:
@@ -150,6 +203,10 @@ class Learner:
             return [list(row) for row in group.tokens]
         rows = [self._policy.encode(completion)[: self._max_length] for completion in group.completions]
         return [row or [self._policy.end_ids[0]] for row in rows]
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
 
 
 def _old(now: Tensor, noted: Sequence[Tensor | None]) -> Tensor:

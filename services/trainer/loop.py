@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
-from statistics import fmean
 
 from services.trainer import metrics, numbers, report
 from services.trainer.activity import ALONE, Diary
@@ -88,7 +88,7 @@ class Trainer:
         await self.diary("learning", number)
         with watch("update"):
             batch = self._mix(local, external)
-            update = await work(self._learn, batch)
+            update = await work(self._learn, batch, [*local, *external])
 
         await self.diary("saving", number)
         event = report.trained(self.peer, round_, local, external, batch, update, watch, self.progress.sha256)
@@ -114,12 +114,12 @@ class Trainer:
         questions = self.progress.next(self.settings.questions)
         local = await work(self.game.sample, self.progress.step, questions)
         await self.diary("learning", ALONE)
-        await work(self._learn, self._mix(local, []))
+        await work(self._learn, self._mix(local, []), local)
         self.progress = self.progress.after(questions, None, self.game.state())
         self.context.health.facts["step"] = self.progress.step
         await self.diary("saving", ALONE)
         await work(self._save)
-        log.info("alone: step %d, mean reward %.3f", self.progress.step, _mean(local))
+        log.info("alone: step %d, mean reward %.3f", self.progress.step, report.mean_reward(local))
 
     async def rest(self) -> None:
         """There is nothing to train on: say so, and answer whoever asks."""
@@ -136,6 +136,7 @@ class Trainer:
         if self.checkpoints.damage:
             self.context.health.degrade("checkpoint", self.checkpoints.damage)  # until the next one is written
         self.game.restore(progress.game)
+        self.learner.micro_completions = progress.micro_completions
         asked = progress.step * self.settings.questions if progress.asked is None else progress.asked
         return progress.model_copy(update={"asked": asked})
 
@@ -196,9 +197,15 @@ class Trainer:
         self.progress = self.progress.model_copy(update={"memory": picked.memory})
         return picked.batch
 
-    def _learn(self, batch: Sequence[Scored]) -> Update:
-        """One update; none when nobody's answers differ in reward."""
-        return self.learner.update(batch, self.progress.step) if batch else Update(loss=0.0, gradient_norm=0.0)
+    def _learn(self, batch: Sequence[Scored], seen: Sequence[Scored] = ()) -> Update:
+        """One update; none when nobody's answers differ in reward. `seen`: what the batch was picked from."""
+        update = self.learner.update(batch, self.progress.step)
+        if update.noop == "empty" and seen:
+            update = replace(update, noop="flat")
+        micro = self.learner.micro_completions
+        self.progress = self.progress.model_copy(update={"micro_completions": micro})
+        report.learnt(update, micro)
+        return update
 
     def _save(self, told: str = "") -> bool:
         """A checkpoint, if one is due, named by the event of key `told`; True if there is one now.
@@ -222,12 +229,10 @@ class Trainer:
         return Rollouts(peer_id=self.peer, round=round_.number, stage=round_.stage, groups=groups)
 
     def _reward(self, round_: Round, local: Sequence[Scored]) -> Reward:
-        return Reward(peer_id=self.peer, round=round_.number, stage=round_.stage, points=points(_mean(local)))
+        return Reward(
+            peer_id=self.peer, round=round_.number, stage=round_.stage, points=points(report.mean_reward(local))
+        )
 
     def _random(self, purpose: str) -> Random:
         """Randomness that a repetition of this step after a crash draws again."""
         return Random(seed_of(self.settings.seed, self.peer, self.progress.step, purpose))
-
-
-def _mean(groups: Sequence[Scored]) -> float:
-    return fmean(group.mean_reward for group in groups)

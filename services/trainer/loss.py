@@ -49,7 +49,7 @@ def grpo_loss(
     clipped = ratio.clamp(1 - epsilon, 1 + epsilon_high)
     gain = torch.minimum(ratio * advantages[:, None], clipped * advantages[:, None])
     if reference is not None:
-        gain = gain - beta * ratio * divergence(log_probs, reference, mask)
+        gain = gain - beta * divergence(log_probs, old_log_probs, reference, mask)
     gain = gain * mask
     if kind == "grpo":
         return -(gain.sum(1) / mask.sum(1).clamp(min=1)).sum() / scale.completions
@@ -58,10 +58,13 @@ def grpo_loss(
     return -gain.sum() / (scale.completions * scale.max_length)
 
 
-def divergence(log_probs: Tensor, reference: Tensor, mask: Tensor) -> Tensor:
-    """Estimate k3 of KL(policy || reference) at each token, (n, T), nats, never negative; 0 beyond the mask."""
+def divergence(log_probs: Tensor, old_log_probs: Tensor, reference: Tensor, mask: Tensor) -> Tensor:
+    """KL(policy || reference) as estimated from each token, (n, T), nats, never negative; 0 beyond the mask.
+
+    k3, times the ratio: the tokens were drawn from the old policy.
+    """
     apart = (reference - log_probs) * mask
-    return torch.exp(apart) - apart - 1
+    return torch.exp((log_probs - old_log_probs) * mask) * (torch.exp(apart) - apart - 1)
 
 
 def binding(

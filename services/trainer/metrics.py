@@ -21,6 +21,14 @@ LAST = {  # of the last round, by the names in numbers.py
 }
 LOSS = Gauge("swarm_trainer_loss_nats", "Loss of the last update")
 GRADIENT_NORM = Gauge("swarm_trainer_gradient_norm_ratio", "Norm of the last update's gradient before clipping")
+CHANGED = Gauge("swarm_trainer_changed_weights_ratio", "Share of the weights that the last update changed, 0 to 1")
+CLIPPED = Gauge("swarm_trainer_clipped_tokens_ratio", "Share of the last update's tokens that were clipped")
+DIVERGENCE = Gauge("swarm_trainer_reference_divergence_nats", "Divergence of a token from the reference model, mean")
+OUT_OF_MEMORY = Counter("swarm_trainer_out_of_memory_total", "Backward passes that were tried again with half as much")
+MICRO_BATCH = Gauge("swarm_trainer_micro_batch_completions", "Completions of a backward pass that fit; 0: as set")
+NOOPS = Counter("swarm_trainer_noop_rounds_total", "Rounds that left the weights as they were", ["reason"])
+for reason in ("empty", "flat", "nonfinite"):  # what has not happened yet is 0, not unknown
+    NOOPS.labels(reason)
 EXTERNAL_GROUPS = Counter("swarm_trainer_external_groups_total", "Peers' question groups scored here", ["kind"])
 REFUSED_GROUPS = Counter("swarm_trainer_refused_groups_total", "Peers' question groups left out", ["reason"])
 TRAINED_GROUPS = Counter("swarm_trainer_trained_groups_total", "Question groups learnt from", ["source"])
@@ -39,7 +47,7 @@ JUDGE_SCORE = Gauge("swarm_trainer_judge_score_ratio", "The judge's last score, 
 HELD_BACK = Counter("swarm_trainer_submissions_held_back_total", "Submissions that found the outbox full")
 LOST = Counter("swarm_trainer_submissions_lost_total", "Submissions that never found room in the outbox")
 ASKED = Counter("swarm_trainer_questions_total", "Questions that somebody typed", ["outcome"])
-for outcome in ("answered", "failed", "too_old"):  # what has not happened yet is 0, not unknown
+for outcome in ("answered", "failed", "too_old"):
     ASKED.labels(outcome)
 for reason in ("unknown_set", "held_out", "altered", "unproven", "wrong_stage", "unknown_answer"):
     REFUSED_GROUPS.labels(reason)

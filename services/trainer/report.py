@@ -9,7 +9,7 @@ from random import Random
 from statistics import fmean
 
 from services.trainer import metrics
-from services.trainer.learner import Update
+from services.trainer.learner import Noop, Update
 from services.trainer.rollout import Scored
 from services.trainer.stopwatch import Stopwatch
 from services.trainer.tracking import Point
@@ -21,6 +21,11 @@ log = logging.getLogger(__name__)
 SHOWN = 4  # completions of a group
 SHOWN_TEXT = 3_000  # characters of each text: a peer may send far more than anybody reads, and all of it is kept
 DECIMALS = 4  # of a reward
+NOTHING_LEARNT: dict[Noop, tuple[int, str]] = {
+    "empty": (logging.INFO, "the weights stay as they are: there were no rollouts to learn from"),
+    "flat": (logging.INFO, "the weights stay as they are: in no group did one completion do better than another"),
+    "nonfinite": (logging.WARNING, "the weights stay as they are: loss or gradient were not finite numbers"),
+}
 
 
 def trained(
@@ -40,9 +45,10 @@ def trained(
         peer_id=peer,
         round=round_.number,
         stage=round_.stage,
-        mean_reward=fmean(group.mean_reward for group in local),
+        mean_reward=mean_reward(local),
         loss=update.loss,
         gradient_norm=update.gradient_norm,
+        changed=update.changed,
         local_groups=ours,
         external_groups=len(batch) - ours,
         completion_tokens=sum(len(row) for group in local for row in group.tokens or ()),
@@ -68,6 +74,18 @@ def tell(event: Trained, point: Point) -> None:
     )  # fmt: skip
 
 
+def learnt(update: Update, micro_completions: int) -> None:
+    """Count what an update did, or why it did nothing, which is said once."""
+    metrics.CLIPPED.set(update.clipped)
+    metrics.DIVERGENCE.set(update.kl)
+    metrics.MICRO_BATCH.set(micro_completions)
+    if update.changed is not None:
+        metrics.CHANGED.set(update.changed)
+    if update.noop is not None:
+        metrics.NOOPS.labels(update.noop).inc()
+        log.log(*NOTHING_LEARNT[update.noop])
+
+
 def heard(external: Sequence[Scored]) -> dict[str, Heard]:
     """What each peer's rollouts were worth here; of very many peers, those from whom most could be learnt."""
     found = {author: _heard(groups) for author, groups in _by_author(external).items()}
@@ -79,10 +97,15 @@ def samples(
     peer: str, round_: Round, local: Sequence[Scored], external: Sequence[Scored], random: Random
 ) -> list[Sampled]:
     """The round's first own group, and one of a peer. No choice by reward: it would flatter or blacken the model."""
-    shown, others = [local[0]], _by_author(external)
+    shown, others = list(local[:1]), _by_author(external)
     if others:
         shown.append(random.choice(others[random.choice(sorted(others))]))
     return [_sampled(peer, round_, group) for group in shown]
+
+
+def mean_reward(groups: Sequence[Scored]) -> float:
+    """Mean over the groups; of none, 0."""
+    return fmean(group.mean_reward for group in groups) if groups else 0.0
 
 
 def _sampled(peer: str, round_: Round, group: Scored) -> Sampled:

@@ -46,7 +46,10 @@ class Tasks:
         return _question(self._deck.training(number))
 
     def held_out(self, number: int, name: str | None = None) -> Question:
-        """The `number`-th question for evaluation, of the set `name` or of all: none that any training asks. Raises SettingsError if there is none."""
+        """The `number`-th question for evaluation, of the set `name` or of all: none that any training asks.
+
+        Raises SettingsError if there is none.
+        """
         return _question(self._deck.held_out(number, name))
 
     def knows(self, question: Question) -> bool:

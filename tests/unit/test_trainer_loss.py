@@ -50,8 +50,10 @@ def test_clipping_binds_where_it_stops_the_gradient():
 
 def test_the_divergence_is_never_negative_and_zero_for_the_same_model():
     one, other = torch.tensor([[-1.0, -2.0, -300.0]]), torch.tensor([[-1.0, -2.5, -1.0]])
-    kl = divergence(one, other, torch.tensor([[1.0, 1.0, 0.0]]))
-    assert kl[0, 0] == 0 and kl[0, 1].item() == pytest.approx(math.exp(-0.5) + 0.5 - 1) and kl[0, 2] == 0
+    old = torch.tensor([[-1.5, -1.0, -1.0]])
+    kl = divergence(one, old, other, torch.tensor([[1.0, 1.0, 0.0]]))
+    assert kl[0, 0] == 0 and kl[0, 2] == 0
+    assert kl[0, 1].item() == pytest.approx(math.exp(-1) * (math.exp(-0.5) + 0.5 - 1))  # rarer by e than when drawn
 
 
 def test_beta_pulls_back_to_the_reference_model():
