@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
-from services.trainer import metrics, numbers, report
+from services.trainer import metrics, numbers, preflight, report
 from services.trainer.activity import ALONE, Diary
 from services.trainer.answers import Answers
 from services.trainer.checkpoint import Checkpoints, Progress
@@ -40,8 +40,9 @@ class Trainer:
     """One peer's training: its model, its game, and where it stands."""
 
     def __init__(self, settings: TrainerSettings, context: Context, peer: str) -> None:
-        self.settings, self.context, self.peer = settings, context, peer
         self.policy = Policy(settings.policy)
+        settings = preflight.fit(settings, self.policy, context)
+        self.settings, self.context, self.peer = settings, context, peer
         self.learner = Learner(
             self.policy,
             settings.learner,
@@ -100,8 +101,8 @@ class Trainer:
         with watch("checkpoint"):
             saved = await work(self._save, event.key)
         if not said:
-            await self.outbox.send(last)
-        self.progress = await self.workload.measure(self.progress, round_, len(questions), len(batch), watch)
+            await self._say(round_, last)
+        self.progress = self.workload.measure(self.progress, round_, len(questions), len(batch), watch)
         weights = self.progress.sha256 if saved else ""
         event = event.model_copy(update={"weights": weights, "seconds": watch.seconds})
         self._tell(event, numbers.point(event, local, update))
@@ -141,7 +142,8 @@ class Trainer:
         self.game.restore(progress.game)
         self.learner.micro_completions = progress.micro_completions
         asked = progress.step * self.settings.questions if progress.asked is None else progress.asked
-        return progress.model_copy(update={"asked": asked})
+        pace = progress.pace if progress.pace.laps else preflight.first_pace(self.policy, self.settings)
+        return progress.model_copy(update={"asked": asked, "pace": pace})
 
     def _begin(self, round_: Round) -> None:
         self.answers.begin_round()
@@ -173,8 +175,13 @@ class Trainer:
         """
         late = await is_over(self.context, round_, spare_s=self.workload.learning_s(self.progress))
         if late:
-            await self._submit(last)
+            await self._say(round_, last)
         return late
+
+    async def _say(self, round_: Round, last: Reward | Winners) -> None:
+        """The last word on a round, which may end it."""
+        await self.workload.note(round_)
+        await self._submit(last)
 
     async def _collect(self, round_: Round) -> list[Scored]:
         """Peers' groups; after a crash, those of the same peers again."""

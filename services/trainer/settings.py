@@ -57,6 +57,9 @@ class LearnerSettings(Settings):
     weight_decay: float = Field(ge=0)
     max_gradient_norm: float = Field(gt=0)
     micro_groups: int = Field(ge=0)
+    micro_completions: int = Field(
+        default=0, ge=0
+    )  # of a backward pass, where no whole group fits; see `preflight.fit`
 
 
 class TrackingSettings(Settings):

@@ -44,7 +44,8 @@ def read_tensors(policy: Policy, learner: Learner, path: Path) -> None:
                 for name, weight in weights.items():
                     weight.copy_(file.get_tensor(f"model.{name}"))
                     if f"exp_avg.{name}" in stored:
-                        state = {moment: file.get_tensor(f"{moment}.{name}") for moment in MOMENTS}
+                        # Copies: what is mapped would keep a deleted checkpoint on the disk.
+                        state = {moment: file.get_tensor(f"{moment}.{name}").clone() for moment in MOMENTS}
                         learner.optimizer.state[weight] = {**state, "step": state["step"].cpu()}
     except SafetensorError as error:
         raise ValueError(f"{path.name} cannot be read: {error}") from error
