@@ -137,7 +137,7 @@ def growth(looks: Sequence[Look], field: str) -> float:
     return slope([(one.round, getattr(one, field)) for one in looks])
 
 
-def report(looks: Sequence[Look], warm_up: int, seconds: float) -> dict[str, Any]:
+def report(looks: Sequence[Look], rounds: int, warm_up: int, seconds: float) -> dict[str, Any]:
     """The figures."""
     settled = [one for one in looks if one.round >= warm_up]
     fields = ("resident_mib", "files", "tasks", "threads", "objects", "held")
@@ -150,7 +150,6 @@ def report(looks: Sequence[Look], warm_up: int, seconds: float) -> dict[str, Any
         }
         for field in fields
     ]
-    rounds = looks[-1].round + 1
     return {
         "rounds": rounds,
         "warm_up": warm_up,
@@ -184,7 +183,7 @@ def main() -> None:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         looks = asyncio.run(soak(Path(folder), track(range(asked.rounds), "rounds")))
-    figures = report(looks, asked.warm_up, time.monotonic() - began)
+    figures = report(looks, asked.rounds, asked.warm_up, time.monotonic() - began)
     table = Table("", "after the warm-up", "at the end", "growth a round", title=f"{figures['rounds']} rounds")
     for row in figures["rows"]:
         table.add_row(*map(str, row.values()))

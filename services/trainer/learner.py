@@ -111,7 +111,8 @@ class Learner:
         when it is not enough for a single completion.
         """
         while True:
-            micro = spans(batch.owner, self._settings.micro_groups, self.micro_completions)
+            at_once = self.micro_completions or self._settings.micro_completions
+            micro = spans(batch.owner, self._settings.micro_groups, at_once)
             self.optimizer.zero_grad(set_to_none=True)
             try:
                 return self._pass(batch, micro, scale)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
-from services.trainer import metrics, numbers, report
+from services.trainer import metrics, numbers, preflight, report
 from services.trainer.activity import ALONE, Diary
 from services.trainer.answers import Answers
 from services.trainer.checkpoint import Checkpoints, Progress
 from services.trainer.exchange import PeerFeed, Want, collect, collect_again, is_over
-from services.trainer.game import AnswerGame, Game
+from services.trainer.game import Game
+from services.trainer.games import game_named
 from services.trainer.journal import Journal
 from services.trainer.learner import Learner, Update
 from services.trainer.mixing import points, winners
@@ -39,8 +40,9 @@ class Trainer:
     """One peer's training: its model, its game, and where it stands."""
 
     def __init__(self, settings: TrainerSettings, context: Context, peer: str) -> None:
-        self.settings, self.context, self.peer = settings, context, peer
         self.policy = Policy(settings.policy)
+        settings = preflight.fit(settings, self.policy, context)
+        self.settings, self.context, self.peer = settings, context, peer
         self.learner = Learner(
             self.policy,
             settings.learner,
@@ -53,7 +55,9 @@ class Trainer:
             cache_of(settings.state_dir),
             strict=settings.strict_questions,
         )
-        self.game: Game = AnswerGame(self.policy, tasks, settings.game, peer=peer, seed=settings.seed)
+        self.game: Game = game_named(settings.game.name)(
+            self.policy, tasks, settings.game, peer=peer, seed=settings.seed
+        )
         self.feed, self.outbox, self.diary = PeerFeed(context.queue, peer), Outbox(context), Diary(context, peer)
         self.answers = Answers(context, self.policy, settings.game, self.diary, peer)
         self.checkpoints = Checkpoints(settings.state_dir, peer, settings.policy.model)
@@ -97,8 +101,8 @@ class Trainer:
         with watch("checkpoint"):
             saved = await work(self._save, event.key)
         if not said:
-            await self.outbox.send(last)
-        self.progress = await self.workload.measure(self.progress, round_, len(questions), len(batch), watch)
+            await self._say(round_, last)
+        self.progress = self.workload.measure(self.progress, round_, len(questions), len(batch), watch)
         weights = self.progress.sha256 if saved else ""
         event = event.model_copy(update={"weights": weights, "seconds": watch.seconds})
         self._tell(event, numbers.point(event, local, update))
@@ -138,10 +142,16 @@ class Trainer:
         self.game.restore(progress.game)
         self.learner.micro_completions = progress.micro_completions
         asked = progress.step * self.settings.questions if progress.asked is None else progress.asked
-        return progress.model_copy(update={"asked": asked})
+        pace = progress.pace if progress.pace.laps else preflight.first_pace(self.policy, self.settings)
+        return progress.model_copy(update={"asked": asked, "pace": pace})
 
     def _begin(self, round_: Round) -> None:
         self.answers.begin_round()
+        if round_.stages < self.game.stages:
+            few = f"rounds have {round_.stages} of the game's {self.game.stages}: their founder sets ROUND_STAGES"
+            self.context.health.degrade("stages", few)
+        else:
+            self.context.health.heal("stages")
         if round_.swarm != self.progress.swarm:
             self.progress = self.progress.model_copy(update={"swarm": round_.swarm, "unsent": ()})
             self.outbox.forget()
@@ -165,8 +175,13 @@ class Trainer:
         """
         late = await is_over(self.context, round_, spare_s=self.workload.learning_s(self.progress))
         if late:
-            await self._submit(last)
+            await self._say(round_, last)
         return late
+
+    async def _say(self, round_: Round, last: Reward | Winners) -> None:
+        """The last word on a round, which may end it."""
+        await self.workload.note(round_)
+        await self._submit(last)
 
     async def _collect(self, round_: Round) -> list[Scored]:
         """Peers' groups; after a crash, those of the same peers again."""

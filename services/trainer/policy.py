@@ -59,15 +59,16 @@ class Policy:
 
         It comes from where the policy came from, never from a checkpoint: the same one after every restart.
         """
-        model = self._load(torch.bfloat16 if self._reduced else torch.float32)
+        model = self._load(torch.bfloat16 if self.reduced else torch.float32)
         return model.to(self.device).eval().requires_grad_(False)
 
     def autocast(self) -> torch.autocast:
         """The context every forward pass runs in."""
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._reduced)
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.reduced)
 
     @property
-    def _reduced(self) -> bool:
+    def reduced(self) -> bool:
+        """The arithmetic is bfloat16; weights stay float32. On a CPU it costs more memory than it saves."""
         return self.device.type == "cuda" and torch.cuda.is_bf16_supported()
 
     def _load(self, dtype: torch.dtype) -> Any:

@@ -42,7 +42,7 @@ async def run(settings: TrainerSettings, context: Context) -> None:
                 settings = await settle(settings, context, peer)
                 trainer = await work(Trainer, settings, context, peer)
                 group.create_task(keep_sent(context, trainer))
-                await _train(settings, context, trainer)
+                await _train(trainer.settings, context, trainer)
                 await asyncio.to_thread(trainer.tracks.close)
             finally:
                 context.stop.set()

@@ -33,7 +33,7 @@ class PolicySettings(Settings):
 class GameSettings(Settings):
     """How answers are sampled."""
 
-    name: Literal["answer"]
+    name: str = Field(min_length=1)  # see games.py
     completions: int = Field(ge=2, le=64)  # G
     max_new_tokens: int = Field(ge=1, le=32_768)
     temperature: float = Field(gt=0)
@@ -57,6 +57,9 @@ class LearnerSettings(Settings):
     weight_decay: float = Field(ge=0)
     max_gradient_norm: float = Field(gt=0)
     micro_groups: int = Field(ge=0)
+    micro_completions: int = Field(
+        default=0, ge=0
+    )  # of a backward pass, where no whole group fits; see `preflight.fit`
 
 
 class TrackingSettings(Settings):

@@ -24,6 +24,7 @@ class Workload:
 
     def __init__(self, settings: TrainerSettings, context: Context, journal: Journal) -> None:
         self._most, self._context, self._journal = settings.questions, context, journal
+        self._lasted_s: float | None = None
         self._groups = settings.learner.local_groups + settings.learner.external_groups
 
     async def questions(self, progress: Progress, round_: Round) -> range:
@@ -41,21 +42,22 @@ class Workload:
         """Seconds that the end of a round will take, from the exchange to the checkpoint."""
         return progress.pace.learning_s(self._groups)
 
-    async def measure(
-        self, progress: Progress, round_: Round, questions: int, groups: int, watch: Stopwatch
-    ) -> Progress:
-        """Learn from a round that is done, and from whether it was still open then, what the next has time for."""
-        seconds, newest, now = watch.seconds, await newest_of(self._context, round_), time.time()
+    async def note(self, round_: Round) -> None:
+        """Whether the round is still open, before our own last word on it can end it."""
+        self._lasted_s = lasted(round_, await newest_of(self._context, round_), time.time())
+        if self._lasted_s is not None:
+            metrics.LATE.inc()
+
+    def measure(self, progress: Progress, round_: Round, questions: int, groups: int, watch: Stopwatch) -> Progress:
+        """Learn from a round that is done, and from what `note` saw, what the next has time for."""
+        seconds = watch.seconds
         lap = Lap(
             question_s=seconds["generate"] / questions,
             group_s=seconds["update"] / max(1, groups),
             save_s=seconds["checkpoint"],
         )
-        lasted_s = lasted(round_, newest, now)
-        if lasted_s is not None:
-            metrics.LATE.inc()
-        limit_s = max(newest.deadline - newest.opened_at, 0.0)
-        pace = progress.pace.after(lap, lasted_s=lasted_s, limit_s=limit_s)
+        limit_s = max(round_.deadline - round_.opened_at, 0.0)
+        pace = progress.pace.after(lap, lasted_s=self._lasted_s, limit_s=limit_s)
         return progress.model_copy(update={"pace": pace})
 
 

@@ -167,7 +167,7 @@ def choose(random: Random) -> list[tuple[str, int]]:
     return chosen
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_a_trainer_killed_at_20_points_ends_with_the_same_weights_and_has_sent_the_same(tmp_path, redis_pair):
     seed = int(os.environ.get("KILL_SEED") or SystemRandom().randrange(2**31))
     random = Random(seed)

@@ -1,0 +1,61 @@
+"""What fits into how much memory, for the shape of Qwen3-0.6B."""
+
+from dataclasses import replace
+
+import pytest
+
+from services.trainer.fitting import SAFE, Wish, plan
+from services.trainer.footprint import GIB
+from services.trainer.models import SMALL
+
+SHAPE = next(one.shape for one in SMALL if one.name == "Qwen/Qwen3-0.6B")
+WISH = Wish(max_new_tokens=512, completions=8, groups=8, questions=8, micro_groups=1, shorter=True, smaller=True)
+
+
+def planned(gib, wish=WISH, **named):
+    found = plan(SHAPE, int(gib * GIB), 0, wish, **named)
+    return found.max_new_tokens, found.micro_groups, found.micro_completions, found.questions, found.fits
+
+
+@pytest.mark.parametrize(
+    ("gib", "expected"),
+    [
+        (400, (512, 0, 0, 8, True)),  # everything at once
+        (80, (512, 2, 0, 8, True)),
+        (40, (512, 1, 0, 8, True)),
+        (24, (512, 1, 2, 8, True)),  # two of a group's eight completions at once
+        (18, (512, 1, 2, 7, True)),  # and while sampling, the cache of seven questions
+        (14, (256, 1, 1, 6, True)),
+        (12, (128, 1, 1, 6, True)),
+        (4, (128, 1, 1, 1, False)),
+    ],
+)
+def test_the_longest_answers_and_then_the_largest_pass_that_fit(gib, expected):
+    assert planned(gib) == expected
+
+
+def test_more_memory_never_gives_less_and_all_that_fits_stays_below_it():
+    before = (0, 0, 0)
+    for gib in range(4, 200, 2):
+        found = plan(SHAPE, gib * GIB, 0, WISH)
+        at_once = found.micro_completions or 8 * (found.micro_groups or 8)
+        now = (found.max_new_tokens, at_once, found.questions)
+        assert now[:2] >= before[:2]
+        assert not found.fits or found.needs <= SAFE * gib * GIB
+        before = now
+
+
+def test_what_the_user_set_is_not_changed():
+    assert planned(14, replace(WISH, shorter=False)) == (512, 1, 1, 4, False)
+    assert planned(400, replace(WISH, smaller=False))[1] == 1
+    assert planned(400, replace(WISH, smaller=False, micro_groups=0))[1] == 0
+
+
+def test_a_probe_that_finds_more_makes_passes_smaller():
+    assert planned(80, factor=2.0)[:2] == (512, 1)
+    assert planned(18, factor=2.0)[:3] == (256, 1, 1)
+
+
+def test_what_the_process_holds_beside_the_model_counts_and_half_the_width_takes_less():
+    assert plan(SHAPE, 80 * GIB, 36 * GIB, WISH) == plan(SHAPE, 40 * GIB, 0, WISH)
+    assert planned(24, width=2)[2] == 4
