@@ -23,7 +23,7 @@ comma := ,
 empty :=
 space := $(empty) $(empty)
 PURE := $(subst $(space),$(comma),$(strip \
-  $(patsubst %,services/trainer/%.py,advantages batches fitting footprint loss mixing models pacing packing padding picks rollout) \
+  $(patsubst %,services/trainer/%.py,advantages batches debate/rules estimates fitting footprint loss mixing models pacing packing padding picks rollout) \
   $(patsubst %,services/coordinator/%.py,rounds pace verdicts calls) \
   $(patsubst %,services/p2p/%.py,announcement validation gate quarantine pacing rejection tally) \
   $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/policy signing/rate) \

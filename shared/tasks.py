@@ -9,6 +9,8 @@ each of two generators that ask the same: no text is ever on both sides. What is
 
 from __future__ import annotations
 
+import sys
+from ast import literal_eval
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +26,8 @@ ITEMS = 2**31  # of a deck, and of each generator that does not say otherwise
 SHARE = 10  # one text in so many is held out
 STRIDE = 1_327_217_885  # about ITEMS / golden ratio: skipped items of neighbours lead far apart
 TRIES = 2_000  # items looked at for one question
+
+RUN = frozenset({"exec", "parse_expr", "sympify"})  # what a scorer may not call
 
 Entry = dict[str, Any]
 """`question` and `answer` (text; the answer None where only the scorer knows), `metadata` (what the scorer needs)."""
@@ -77,6 +81,22 @@ def is_held_out(text: str) -> bool:
     return int.from_bytes(sha256(plain.encode("utf-8", "surrogatepass")).digest()[:8], "big") % SHARE == 0
 
 
+def tamed(source: Source) -> Source:
+    """A set whose scorer runs nothing that a stranger wrote. Raises ValueError if there is no way to keep it from that.
+
+    Some of reasoning-gym's scorers call `eval` on the answer, to compare lists: here that reads literals, and nothing
+    else. Those that hand the answer to sympy's parser, or an item's own text to `eval`, are refused.
+    """
+    kind = type(source)
+    called = frozenset(kind.score_answer.__code__.co_names)
+    if called & RUN or kind.__module__.endswith(".bitwise_arithmetic"):
+        name = kind.__module__.rpartition(".")[2]
+        raise ValueError(f"the scorer of {name} would run a stranger's answer as code; leave that set out")
+    if "eval" in called:
+        vars(sys.modules[kind.__module__])["eval"] = literal_eval
+    return source
+
+
 class Deck:
     """The questions of a mix for one seed."""
 
@@ -86,7 +106,7 @@ class Deck:
         self.sources: dict[str, Source] = {}
         try:
             for place, task in enumerate(mix.datasets, 1):
-                self.sources[task.name] = source_of(task, seed + place)
+                self.sources[task.name] = tamed(source_of(task, seed + place))
         except (ValueError, TypeError, AssertionError) as error:
             raise SettingsError(
                 f"the task mix {mix.name!r} is wrong: {error}", f"see config/data/{mix.name}.yaml"

@@ -27,7 +27,7 @@ from shared.messages import Reward, Trained, Winners
 from shared.queue.redis import RedisQueue
 from shared.runtime import serve, start
 
-Die = Callable[[], None]
+Die = Callable[..., None]  # with what is still to be done just before
 
 
 def die() -> None:
@@ -91,8 +91,7 @@ def half_written(reached: Die) -> None:
 
     def doomed(policy: Any, learner: Any, path: Path) -> None:
         real(policy, learner, path)
-        os.truncate(path, path.stat().st_size // 2)
-        reached()
+        reached(lambda: os.truncate(path, path.stat().st_size // 2))
 
     checkpoint.write_tensors = doomed
 
@@ -123,10 +122,12 @@ def live(settings: TrainerSettings, point: str, times: int) -> None:
     """The whole life of a trainer; of one without a point until it is through or killed from outside."""
     left = times
 
-    def reached() -> None:
+    def reached(last_deed: Callable[[], None] | None = None) -> None:
         nonlocal left
         left -= 1
         if left == 0:
+            if last_deed is not None:
+                last_deed()
             die()
 
     if point:

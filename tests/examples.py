@@ -33,7 +33,16 @@ QUESTION = Question(
     text="Calculate 3 * 7.",
     answer="21",
     dataset="basic_arithmetic",
-    metadata={"source_dataset": "basic_arithmetic", "source_index": 4, "difficulty": {"num_terms": [2, 2]}},
+    # As the mix `easy` makes it: whoever reads it makes it again and compares.
+    metadata={
+        "source_dataset": "basic_arithmetic",
+        "source_seed": 2,
+        "source_index": 225,
+        "expression": "3 * 7",
+        "num_terms": 2,
+        "num_digits": 1,
+        "difficulty": {"num_terms": [2, 2], "num_digits": [1, 1]},
+    },
 )
 RIGHT = Completion(text="<think> </think> <answer> 21 </answer>", finished=True)
 WRONG = Completion(text="<think> </think> <answer> 24 </answer>", finished=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.sapo.conductor import conduct_all
+from benchmarks.sapo.conductor import conduct_all, finished
 from benchmarks.sapo.report import plot, tables, write_rows
 from benchmarks.sapo.study import read_study, runs_of
 
@@ -30,15 +30,18 @@ def main() -> None:
         prog="python -m benchmarks.sapo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--smoke", action="store_true", help="few nodes, few rounds, one seed")
+    parser.add_argument("--so-far", action="store_true", help="run nothing, report what is done")
     parser.add_argument("--workers", type=int, default=2, help="swarms trained at a time, one thread each")
     asked = parser.parse_args()
     study = read_study().small() if asked.smoke else read_study()
-    rows = conduct_all(study, runs_of(study), CACHE, workers=asked.workers)
+    done = finished(study, CACHE)
+    runs = [run for run in runs_of(study) if run in done or not asked.so_far]
+    rows = conduct_all(study, runs, CACHE, workers=asked.workers)
     out = CACHE if asked.smoke else RESULTS
     write_rows(rows, out / "sapo.json")
     plot(rows, study, out / "sapo.svg")
     text = tables(rows, study)
-    Console().print(text, markup=False)
+    Console(soft_wrap=True).print(text, markup=False)
     if not asked.smoke and DOCUMENT.exists():
         before, rest = DOCUMENT.read_text().split(MARKS[0])
         DOCUMENT.write_text(f"{before}{MARKS[0]}\n\n{text}\n{MARKS[1]}{rest.split(MARKS[1])[1]}")

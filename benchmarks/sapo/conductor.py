@@ -22,8 +22,7 @@ _counted: Any = None  # rounds played by all workers; set in each of them
 def conduct_all(study: Study, runs: Sequence[Run], folder: Path, *, workers: int) -> list[Row]:
     """The rows of all runs, in their order; those found in `folder` from an earlier call are not run again."""
     folder.mkdir(parents=True, exist_ok=True)
-    diary = folder / f"{study.digest}.jsonl"
-    done = {Run(row.regime, row.arm, row.seed): row for row in _read(diary)}
+    diary, done = _diary(study, folder), finished(study, folder)
     left = [run for run in runs if run not in done]
     for careful in sorted({one for run in left for one in study.regimes[run.regime].careful if one is not None}):
         start_model(careful, study.fit_steps, folder)
@@ -43,6 +42,15 @@ def conduct_all(study: Study, runs: Sequence[Run], folder: Path, *, workers: int
                 done[run] = future.result()
                 _write_down(done[run], diary)
     return [done[run] for run in runs]
+
+
+def finished(study: Study, folder: Path) -> dict[Run, Row]:
+    """What `folder` holds of the study."""
+    return {Run(row.regime, row.arm, row.seed): row for row in _read(_diary(study, folder))}
+
+
+def _diary(study: Study, folder: Path) -> Path:
+    return folder / f"{study.digest}.jsonl"
 
 
 def _conduct(study: Study, run: Run, folder: Path) -> Row:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 REFERENCE, SHARED = "8/0", "4/4"
 CURVES, SMOOTH = ("8/0", "6/2", "4/4", "2/6", "4/0"), 5
+SHOWN = (0.5, 2.0)  # of the ratios: the intervals of few seeds are wide
 Measure = Callable[[Row], float]
 
 
@@ -29,7 +30,8 @@ def write_rows(rows: Sequence[Row], path: Path) -> None:
 
 def tables(rows: Sequence[Row], study: Study) -> str:
     """A table for each regime, in Markdown: means over the seeds, and ratios to 8/0 (and to 4/4) with intervals."""
-    return "\n".join(_table(regime, [row for row in rows if row.regime == regime], study) for regime in study.regimes)
+    by_regime = {regime: [row for row in rows if row.regime == regime] for regime in study.regimes}
+    return "\n".join(_table(regime, found, study) for regime, found in by_regime.items() if found)
 
 
 def compare(rows: Sequence[Row], arm: str, reference: str, measure: Measure) -> Ratio | None:
@@ -92,12 +94,12 @@ def plot(rows: Sequence[Row], study: Study, path: Path) -> None:
 
 def _curves(axes: Axes, regime: str, rows: Sequence[Row], study: Study) -> None:
     """Reward by round, mean over the seeds; running mean of five rounds."""
-    for arm in CURVES:
+    for place, arm in enumerate(CURVES):
         mine = [row for row in rows if row.arm == arm]
         if mine:  # not every arm is run in every regime
             means = [fmean(values) for values in zip(*(row.reward for row in mine), strict=True)]
-            smooth = [fmean(means[max(0, place - SMOOTH + 1) : place + 1]) for place in range(len(means))]
-            axes.plot(range(1, len(smooth) + 1), smooth, label=arm)
+            smooth = [fmean(means[max(0, at - SMOOTH + 1) : at + 1]) for at in range(len(means))]
+            axes.plot(range(1, len(smooth) + 1), smooth, label=arm, color=f"C{place}")
     axes.set(
         title=f"{regime}: {study.regimes[regime].rounds} rounds", xlabel="round", ylabel="mean reward", ylim=(0, 1)
     )
@@ -122,7 +124,7 @@ def _ratios(axes: Axes, rows: Sequence[Row], study: Study) -> None:
     axes.axvline(1, linestyle=":", color="black")
     axes.set_yticks(range(len(arms)), arms)
     axes.invert_yaxis()
-    axes.set(xlabel="cumulative reward by that of 8/0, 95 % interval", xscale="log")
+    axes.set(xlabel="cumulative reward by that of 8/0, 95 % interval", xlim=SHOWN)
 
 
 def _cumulative(row: Row) -> float:

@@ -1,6 +1,7 @@
 """`rlswarm`: found a swarm, look at it, stop it.
 
 up --local --> services.local: supervisord --> Redis, anvil, the services
+eval --> services.trainer.evaluate, in a process of its own
 plot --> services.trainer.curves, on the run's history files
 status, logs, down --> the run's folder, supervisord's socket, Redis
 login, identity --> the page's REST API, services.identity.admin
@@ -142,6 +143,31 @@ def identity(context: typer.Context, name: NameOption = None) -> None:
     from services.cli.identity import administer
 
     raise typer.Exit(administer(find_run(local_settings().runs_dir, name), context.args))
+
+
+@app.command(name="eval")
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A run (or RUN/PEER), `embedded`, a model of the hub, or a folder.")],
+    before: Annotated[str | None, typer.Option(help="Another one, to compare with on the same questions.")] = None,
+    mix: Annotated[
+        str | None, typer.Option(help="Of questions: easy, six, nine, gsm, ... (default: DATA_MIX).")
+    ] = None,
+    questions: Annotated[int, typer.Option(min=1, help="Of each set.")] = 50,
+    samples: Annotated[int, typer.Option(min=2, max=64, help="k: answers sampled for each question.")] = 8,
+    seed: Annotated[int, typer.Option(help="The same seed, the same questions and draws.")] = 42,
+    base: Annotated[str | None, typer.Option(help="The model that a checkpoint folder was trained from.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of the table.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write the JSON to a file, too.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw it, as .svg or .png.")] = None,
+) -> None:
+    """Ask held-out questions and mark the answers: pass@1 and mean@k by task, with 95 % intervals."""
+    from services.cli.evaluate import run_eval
+
+    options = [f"--questions={questions}", f"--samples={samples}", f"--seed={seed}"]
+    options += [
+        f"--{name}={given}" for name, given in (("mix", mix), ("base", base), ("out", out), ("plot", plot)) if given
+    ]
+    raise typer.Exit(run_eval(local_settings().runs_dir, before, model, [*options, *(["--json"] if as_json else [])]))
 
 
 @app.command()

@@ -23,6 +23,10 @@ from shared.tasks import seed_of
 class Game(Protocol):
     """What is played in a round."""
 
+    @property
+    def stages(self) -> int:
+        """Of a round; where rounds have fewer, the later ones are never played."""
+
     def sample(self, step: int, questions: range, round_: Round | None = None) -> list[Scored]:
         """This peer's rollouts of a step, at least one group, with what they earned.
 
@@ -44,6 +48,8 @@ class Game(Protocol):
 
 class AnswerGame:
     """Sample G answers to each of a step's questions."""
+
+    stages = 1
 
     def __init__(self, policy: Policy, tasks: Tasks, settings: GameSettings, *, peer: str, seed: int) -> None:
         self.policy, self.tasks, self.settings = policy, tasks, settings

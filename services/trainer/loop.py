@@ -12,7 +12,8 @@ from services.trainer.activity import ALONE, Diary
 from services.trainer.answers import Answers
 from services.trainer.checkpoint import Checkpoints, Progress
 from services.trainer.exchange import PeerFeed, Want, collect, collect_again, is_over
-from services.trainer.game import AnswerGame, Game
+from services.trainer.game import Game
+from services.trainer.games import game_named
 from services.trainer.journal import Journal
 from services.trainer.learner import Learner, Update
 from services.trainer.mixing import points, winners
@@ -54,7 +55,9 @@ class Trainer:
             cache_of(settings.state_dir),
             strict=settings.strict_questions,
         )
-        self.game: Game = AnswerGame(self.policy, tasks, settings.game, peer=peer, seed=settings.seed)
+        self.game: Game = game_named(settings.game.name)(
+            self.policy, tasks, settings.game, peer=peer, seed=settings.seed
+        )
         self.feed, self.outbox, self.diary = PeerFeed(context.queue, peer), Outbox(context), Diary(context, peer)
         self.answers = Answers(context, self.policy, settings.game, self.diary, peer)
         self.checkpoints = Checkpoints(settings.state_dir, peer, settings.policy.model)
@@ -144,6 +147,11 @@ class Trainer:
 
     def _begin(self, round_: Round) -> None:
         self.answers.begin_round()
+        if round_.stages < self.game.stages:
+            few = f"rounds have {round_.stages} of the game's {self.game.stages}: their founder sets ROUND_STAGES"
+            self.context.health.degrade("stages", few)
+        else:
+            self.context.health.heal("stages")
         if round_.swarm != self.progress.swarm:
             self.progress = self.progress.model_copy(update={"swarm": round_.swarm, "unsent": ()})
             self.outbox.forget()

@@ -18,6 +18,7 @@ TOTAL, CORRECTNESS = "reward/total", "reward/correctness"  # means over the roun
 LOSS = "loss"  # nats
 LENGTH, FINISHED = "completion/length", "completion/finished"  # tokens; share that the model ended by itself
 GRADIENT, CLIPPED, DIVERGENCE = "update/gradient_norm", "update/clipped", "update/divergence"
+CHANGED = "update/changed"  # share of the weights
 LOCAL, EXTERNAL = "groups/local", "groups/external"  # learnt from
 SPEED, DURATION = "speed/tokens_per_s", "speed/round_s"
 
@@ -34,6 +35,7 @@ def point(event: Trained, local: Sequence[Scored], update: Update) -> Point:
         GRADIENT: event.gradient_norm,
         CLIPPED: update.clipped,
         DIVERGENCE: update.kl,
+        CHANGED: update.changed,
         LOCAL: event.local_groups,
         EXTERNAL: event.external_groups,
         SPEED: event.completion_tokens / max(event.seconds.get("generate", 0.0), 1e-3),

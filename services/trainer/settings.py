@@ -33,7 +33,7 @@ class PolicySettings(Settings):
 class GameSettings(Settings):
     """How answers are sampled."""
 
-    name: Literal["answer"]
+    name: str = Field(min_length=1)  # see games.py
     completions: int = Field(ge=2, le=64)  # G
     max_new_tokens: int = Field(ge=1, le=32_768)
     temperature: float = Field(gt=0)

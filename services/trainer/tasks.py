@@ -31,7 +31,7 @@ DECKS = 128  # of peers; one takes a fraction of a millisecond to make
 class Tasks:
     """The questions of one peer: question `n` is always the same, and no two peers have the same sequence."""
 
-    def __init__(self, mix: Mix, seed: int, kept: Path = Path("questions"), *, strict: bool = False) -> None:
+    def __init__(self, mix: Mix, seed: int, kept: Path = Path("questions"), *, strict: bool = True) -> None:
         """`kept`: the folder for downloads. `strict`: a peer's question that cannot be made again is left out.
 
         Raises SettingsError.
@@ -41,9 +41,9 @@ class Tasks:
         self._deck_of = lru_cache(DECKS)(self._open)
         self._deck = self._deck_of(seed)
 
-    def question(self, number: int) -> Question:
-        """The `number`-th training question."""
-        return _question(self._deck.training(number))
+    def question(self, number: int, seed: int | None = None) -> Question:
+        """The `number`-th training question, of this peer or of another seed."""
+        return _question((self._deck if seed is None else self._deck_of(seed)).training(number))
 
     def held_out(self, number: int, name: str | None = None) -> Question:
         """The `number`-th question for evaluation, of the set `name` or of all: none that any training asks.

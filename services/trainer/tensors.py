@@ -51,6 +51,19 @@ def read_tensors(policy: Policy, learner: Learner, path: Path) -> None:
         raise ValueError(f"{path.name} cannot be read: {error}") from error
 
 
+def load_weights(policy: Policy, path: Path) -> None:
+    """Give a policy the weights alone. Raises OSError or ValueError before anything is changed."""
+    weights: dict[str, Any] = dict(policy.model.named_parameters())
+    try:
+        with safe_open(path, framework="pt", device=str(policy.device)) as file:
+            _check(file, weights)
+            with torch.no_grad():
+                for name, weight in weights.items():
+                    weight.copy_(file.get_tensor(f"model.{name}"))
+    except SafetensorError as error:
+        raise ValueError(f"{path.name} cannot be read: {error}") from error
+
+
 def digest(path: Path) -> str:
     """The file's sha256. Raises OSError."""
     with path.open("rb") as file:

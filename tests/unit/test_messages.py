@@ -68,7 +68,9 @@ def test_a_vote_is_neither_empty_nor_endless():
 
 def test_deeply_nested_metadata_is_refused_and_not_a_crash():
     rollouts = next(e for e in EXAMPLES if isinstance(e, Rollouts)).model_dump()
-    text = json.dumps(rollouts).replace('{"num_terms": [2, 2]}', '{"a":' * 100_000 + "1" + "}" * 100_000)
+    text = json.dumps(rollouts).replace(
+        '{"num_terms": [2, 2], "num_digits": [1, 1]}', '{"a":' * 100_000 + "1" + "}" * 100_000
+    )
     with pytest.raises(ValidationError):
         Rollouts.model_validate_json(text)
 

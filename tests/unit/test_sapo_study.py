@@ -75,7 +75,7 @@ def test_one_seed_tells_nothing_and_equal_seeds_everything():
 def test_the_table_gives_ratios_per_seed_and_per_token():
     rows = [row("8/0", 1, 1.0), row("8/0", 2, 1.0), row("4/4", 1, 2.0, 500), row("4/4", 2, 2.0, 500)]
     assert str(compare(rows, "4/4", "8/0", lambda one: one.reward_per_million_tokens)) == "4.00 (4.00 - 4.00)"
-    text = tables(rows, STUDY.model_copy(update={"regimes": {"sparse": STUDY.regimes["sparse"]}}))
+    text = tables(rows, STUDY)
     same, twice, four = "1.00 (1.00 - 1.00)", "**2.00 (2.00 - 2.00)**", "**4.00 (4.00 - 4.00)**"
     assert f"| 4/4 | 2 | 2.00 | {twice} |  | {four} | 0.500 | {same} | 3.0, 2.0 |" in text
 

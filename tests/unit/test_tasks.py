@@ -2,8 +2,10 @@
 
 import http.server
 import json
+import re
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import reasoning_gym
@@ -201,11 +203,11 @@ def test_a_peers_question_that_was_altered_held_out_or_unknown_is_left_out():
 @pytest.mark.parametrize(
     "origin", [{}, {"source_seed": True, "source_index": 1}, {"source_seed": -2, "source_index": 1}]
 )
-def test_a_question_that_does_not_say_what_it_was_made_from_is_believed_unless_told_otherwise(origin):
+def test_a_question_that_does_not_say_what_it_was_made_from_is_left_out_unless_told_otherwise(origin):
     question = Question(text="Calculate 3 * 7.", answer="21", dataset="basic_arithmetic", metadata=origin)
     assert not is_held_out(question.text)
-    assert Tasks(mix_of("easy"), 2).recognise(question) == question
-    assert Tasks(mix_of("easy"), 2, strict=True).recognise(question) is None
+    assert Tasks(mix_of("easy"), 2).recognise(question) is None
+    assert Tasks(mix_of("easy"), 2, strict=False).recognise(question) == question
 
 
 def test_a_peers_question_from_a_file_counts_if_it_stands_in_ours(tmp_path):
@@ -215,3 +217,49 @@ def test_a_peers_question_from_a_file_counts_if_it_stands_in_ours(tmp_path):
     assert tasks.recognise(question.model_copy(update={"metadata": {"note": "theirs"}})).metadata["note"] == "ours"
     assert tasks.recognise(question.model_copy(update={"answer": "0.5"})) is None
     assert tasks.recognise(question.model_copy(update={"text": "Q5000"})) is None
+
+
+CODE = ["__import__('pathlib').Path('{path}').touch()", "[__import__('pathlib').Path('{path}').touch()]", "10**10**10"]
+RUNS_ANSWERS = ["binary_matrix", "spiral_matrix", "string_insertion", "n_queens", "number_sorting"]
+
+
+@pytest.mark.parametrize("name", RUNS_ANSWERS)
+def test_no_answer_is_run_as_code(tmp_path, name):
+    tasks = Tasks(Mix(name="m", datasets=(TaskSet(name=name, weight=1),)), 2)
+    question, mark = tasks.question(0), tmp_path / "ran"
+    for code in CODE:
+        text = code.format(path=mark)
+        assert tasks.score(question, f"<answer>{text}</answer>") < 0.5
+        hostile = Question(text="?", answer=text, dataset=name, metadata={"source_dataset": name})
+        tasks.score(hostile, "<answer>1</answer>")
+    assert not mark.exists()
+
+
+def test_a_list_as_an_answer_is_read_as_before():
+    tasks = Tasks(Mix(name="m", datasets=(TaskSet(name="binary_matrix", weight=1),)), 2)
+    question = tasks.question(0)
+    rows = [[int(cell) for cell in row.split()] for row in question.answer.splitlines()]
+    assert tasks.score(question, f"<answer>{question.answer}</answer>") == 1.0
+    assert tasks.score(question, f"<answer>{rows}</answer>") == pytest.approx(0.1)
+    for nested in ("[" * 9_000, "-" * 9_000 + "1", "(" * 150 + ")" * 150):
+        assert tasks.score(question, f"<answer>{nested}</answer>") == 0.0
+
+
+@pytest.mark.parametrize("name", ["countdown", "puzzle24", "polynomial_multiplication", "bitwise_arithmetic"])
+def test_a_set_whose_scorer_cannot_be_kept_from_running_answers_is_refused(name):
+    with pytest.raises(SettingsError, match="run a stranger's answer as code"):
+        Tasks(Mix(name="m", datasets=(TaskSet(name=name, weight=1),)), 2)
+
+
+def test_nothing_else_in_reasoning_gym_runs_what_it_is_given():
+    """A new version may bring another scorer that does: then this fails, and `tamed` has to learn of it."""
+    folder = Path(reasoning_gym.__file__).parent
+    callers = {
+        path.stem
+        for path in folder.rglob("*.py")
+        if "contrib" not in path.parts
+        and re.search(r"(?<![\w.])(eval|exec|sympify)\(|sympy?\.parse_expr\(|sp\.parse_expr", path.read_text())
+    }
+    made_only = {"basic_arithmetic", "generators_00_49", "generators_50_99", "codeio"}  # of their own text, in making
+    refused = {"bitwise_arithmetic", "simple_integration", "intermediate_integration", "polynomial_multiplication"}
+    assert callers <= made_only | refused | set(RUNS_ANSWERS)

@@ -33,11 +33,12 @@ def group(finished, rewards, correctness=None):
 
 def test_a_round_in_numbers():
     local = [group((True, False), (1.0, 0.0), correctness=(0.5, 0.0)), group((True, True), (0.5, 0.5))]
-    found = point(EVENT, local, Update(loss=0.25, gradient_norm=2.0, clipped=0.1, kl=0.01))
+    found = point(EVENT, local, Update(loss=0.25, gradient_norm=2.0, clipped=0.1, kl=0.01, changed=0.9))
     assert (found.round, found.stage, found.at) == (3, 0, 5.0)
     assert found.values == {
         "reward/total": 0.5, "reward/correctness": 0.375, "loss": 0.25, "completion/length": 15.0,
         "completion/finished": 0.75, "update/gradient_norm": 2.0, "update/clipped": 0.1, "update/divergence": 0.01,
+        "update/changed": 0.9,
         "groups/local": 4, "groups/external": 3, "speed/tokens_per_s": 30.0, "speed/round_s": 3.0,
     }  # fmt: skip
 

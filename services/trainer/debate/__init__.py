@@ -1,0 +1,1 @@
+"""The game of three stages: answer, criticise, then vote and answer anew."""
