@@ -24,7 +24,7 @@ class Listed(Tasks):
         self._rounds, self._score = task.questions(), scorer(task)
         self.names = frozenset(question["dataset"] for asked in self._rounds for question in asked)
 
-    def question(self, number: int) -> Question:
+    def question(self, number: int, seed: int | None = None) -> Question:
         """See `Tasks.question`."""
         asked = self._rounds[number // len(self._rounds[0])]
         return Question(**asked[number % len(asked)])
