@@ -50,8 +50,8 @@ clone() {  # Copied, not mounted: the engine may be another machine, and the fil
   git clone --quiet --bare --depth 1 "file://$PWD" "$scratch/rlswarm.git"
   chmod -R a+rX "$scratch"
   # npm trusts what the image trusts, as pip does: that matters where a proxy has a certificate of its own.
-  docker run --detach --init --memory 8g --env TORCH_INDEX_URL --env NODE_USE_SYSTEM_CA=1 --name "$container" "$image" \
-    sleep infinity >/dev/null
+  docker run --detach --init --memory 8g --env TORCH_INDEX_URL --env PYTEST_ADDOPTS --env NODE_USE_SYSTEM_CA=1 \
+    --name "$container" "$image" sleep infinity >/dev/null
   docker cp "$scratch/rlswarm.git" "$container:/srv/" >/dev/null
   docker exec "$container" git config --global --add safe.directory '*'
   docker exec "$container" git clone --quiet /srv/rlswarm.git

@@ -21,6 +21,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from contextlib import closing
+from ipaddress import ip_address
 
 from services.identity.accounts.accounts import Accounts
 from services.identity.app import build_app
@@ -47,7 +48,9 @@ async def run(settings: IdentitySettings, context: Context) -> None:
         parts = Parts(settings, context, View(), Board(), accounts)
         host, port = sock.getsockname()[:2]
         context.health.facts |= {"port": port}
-        log.info("the swarm's page is at http://%s:%d", host, port)
+        bound = ip_address(host)
+        here = "localhost" if bound.is_unspecified or bound.is_loopback else host
+        log.info("the swarm's page is at http://%s:%d", here, port)
         servers = {server_of(build_app(parts)): sock}
         if (signing := signing_of(settings, accounts)) is not None:
             servers[server_of(signing)] = signer_sock
