@@ -23,7 +23,9 @@ comma := ,
 empty :=
 space := $(empty) $(empty)
 PURE := $(subst $(space),$(comma),$(strip \
-  $(patsubst %,services/trainer/%.py,advantages batches debate/rules estimates fitting footprint loss mixing models pacing packing padding picks rollout) \
+  $(patsubst %,services/trainer/%.py,pacing \
+    $(addprefix learning/,advantages batches loss mixing picks rollout) $(addprefix model/,fitting footprint models) \
+    $(addprefix forward/,packing padding) games/debate/rules evaluation/estimates) \
   $(patsubst %,services/coordinator/%.py,rounds pace verdicts calls) \
   $(patsubst %,services/p2p/%.py,announcement validation gate quarantine pacing rejection tally) \
   $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/policy signing/rate) \

@@ -35,10 +35,10 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.round import RESULTS
-from services.trainer.canvas import canvas, save
+from services.trainer.games.tasks import Tasks
 from services.trainer.loop import Trainer
 from services.trainer.settings import TrainerSettings
-from services.trainer.tasks import Tasks
+from services.trainer.tracking.canvas import canvas, save
 from shared.health import Health
 from shared.host import resident_bytes
 from shared.messages import Completion, Group, Question, Rollouts, Round

@@ -35,7 +35,7 @@ from benchmarks.trainer_peers.environment import CACHE, Missing, python_of
 from benchmarks.trainer_peers.race import PATIENCE_S, Entry, Score, fastest, race
 from benchmarks.trainer_peers.shown import DOCUMENT, RESULTS, document, plot
 from benchmarks.trainer_peers.task import Task
-from services.trainer.prompt import SYSTEM_PROMPT
+from services.trainer.model.prompt import SYSTEM_PROMPT
 
 ENGINES = ("ours", "genrl", "trl")
 SHOWN = (

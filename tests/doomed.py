@@ -18,11 +18,12 @@ from typing import Any
 
 import torch
 
-from services.trainer import checkpoint, service
-from services.trainer.game import AnswerGame
-from services.trainer.journal import Journal
-from services.trainer.learner import Learner
+from services.trainer import service
+from services.trainer.games.game import AnswerGame
+from services.trainer.learning.learner import Learner
 from services.trainer.settings import TrainerSettings
+from services.trainer.state import checkpoint
+from services.trainer.state.journal import Journal
 from shared.messages import Reward, Trained, Winners
 from shared.queue.redis import RedisQueue
 from shared.runtime import serve, start

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from benchmarks.sapo.intervals import Ratio, ratio
 from benchmarks.sapo.run import Row
 from benchmarks.sapo.study import Study
-from services.trainer.canvas import canvas, save
+from services.trainer.tracking.canvas import canvas, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict
 from benchmarks.sapo.study import Run, Study, settings_of
 from benchmarks.sapo.swarm import Node, Turn, peers, play
 from benchmarks.sapo.weights import start_model
-from services.trainer.mixing import shuffled
-from services.trainer.picks import PICKS, Memory, Offer, Pick, Picked
-from services.trainer.tasks import Tasks
+from services.trainer.games.tasks import Tasks
+from services.trainer.learning.mixing import shuffled
+from services.trainer.learning.picks import PICKS, Memory, Offer, Pick, Picked
 
 EXAM_SEED = 0
 DECIMALS = 4

@@ -15,14 +15,14 @@ from statistics import fmean
 
 import torch
 
-from services.trainer.game import AnswerGame
-from services.trainer.learner import Learner
-from services.trainer.picks import Memory, Offer, Pick
-from services.trainer.policy import Policy
-from services.trainer.rollout import Scored
-from services.trainer.sampling import sample
+from services.trainer.forward.sampling import sample
+from services.trainer.games.game import AnswerGame
+from services.trainer.games.tasks import Tasks
+from services.trainer.learning.learner import Learner
+from services.trainer.learning.picks import Memory, Offer, Pick
+from services.trainer.learning.rollout import Scored
+from services.trainer.model.policy import Policy
 from services.trainer.settings import TrainerSettings
-from services.trainer.tasks import Tasks
 from shared.messages import Rollouts
 from shared.tasks import seed_of
 

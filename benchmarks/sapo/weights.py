@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from services.trainer.policy import Policy
+from services.trainer.model.policy import Policy
 from services.trainer.settings import PolicySettings
 from services.trainer.warmup.fit import Plan, fit
 from services.trainer.warmup.tasks import Teacher, load_mix

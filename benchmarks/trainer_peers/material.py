@@ -11,9 +11,9 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from services.trainer.choice import EMBEDDED
+from services.trainer.games.tasks import Tasks
+from services.trainer.model.choice import EMBEDDED
 from services.trainer.settings import TrainerSettings
-from services.trainer.tasks import Tasks
 from shared.settings import load
 
 SEED = 42

@@ -7,12 +7,12 @@ from random import Random
 from typing import Any
 
 from benchmarks.trainer_peers.task import Line, Stopwatch, Task, scorer
-from services.trainer.game import AnswerGame
-from services.trainer.learner import Learner
-from services.trainer.mixing import mix
-from services.trainer.policy import Policy
+from services.trainer.games.game import AnswerGame
+from services.trainer.games.tasks import Tasks
+from services.trainer.learning.learner import Learner
+from services.trainer.learning.mixing import mix
+from services.trainer.model.policy import Policy
 from services.trainer.settings import TrainerSettings
-from services.trainer.tasks import Tasks
 from shared.messages import Question
 from shared.settings import load
 

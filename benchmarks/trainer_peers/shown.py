@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.trainer_peers.environment import ROOT
-from services.trainer.canvas import canvas, save
+from services.trainer.tracking.canvas import canvas, save
 
 RESULTS = ROOT / "benchmarks" / "results" / "trainer.json"
 PLOT = RESULTS.with_suffix(".svg")

@@ -1,8 +1,8 @@
 """`rlswarm`: found a swarm, look at it, stop it.
 
 up --local --> services.local: supervisord --> Redis, anvil, the services
-eval --> services.trainer.evaluate, in a process of its own
-plot --> services.trainer.curves, on the run's history files
+eval --> services.trainer.evaluation, in a process of its own
+plot --> services.trainer.tracking.curves, on the run's history files
 status, logs, down --> the run's folder, supervisord's socket, Redis
 login, identity --> the page's REST API, services.identity.admin
 """
@@ -96,7 +96,7 @@ def plot(
 ) -> None:
     """Draw rewards, loss and completion length of a run, up or not, by round."""
     folder = history or find_run(local_settings().runs_dir, name).state / "history"
-    command = [sys.executable, "-m", "services.trainer.curves", str(folder), str(out)]
+    command = [sys.executable, "-m", "services.trainer.tracking.curves", str(folder), str(out)]
     if code := subprocess.run(command, check=False).returncode:
         raise typer.Exit(code)
     print(out)

@@ -23,7 +23,7 @@ def run_eval(runs: Path, before: str | None, after: str, options: Sequence[str])
         found = found if found[1] else other
     if found[1] and not any(option.startswith("--base=") for option in options):
         arguments += ["--base", found[1]]
-    return subprocess.run([sys.executable, "-m", "services.trainer.evaluate", *arguments], check=False).returncode
+    return subprocess.run([sys.executable, "-m", "services.trainer.evaluation", *arguments], check=False).returncode
 
 
 def located(runs: Path, model: str) -> tuple[str, str]:

@@ -18,8 +18,8 @@ import torch
 
 from services.trainer import metrics, worker
 from services.trainer.activity import Diary
-from services.trainer.policy import Policy
-from services.trainer.sampling import stream
+from services.trainer.forward.sampling import stream
+from services.trainer.model.policy import Policy
 from services.trainer.settings import GameSettings
 from shared.asks import Ask, Piece
 from shared.runtime import Context

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from services.trainer.game import Game
+from services.trainer.games.game import Game
+from services.trainer.learning.rollout import Scored
 from services.trainer.metrics import EXTERNAL_GROUPS
-from services.trainer.rollout import Scored
 from services.trainer.worker import work
 from shared.messages import Rollouts, Round
 from shared.queue import Queue

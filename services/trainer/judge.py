@@ -8,9 +8,9 @@ from typing import TypeVar
 import httpx
 from pydantic import BaseModel, Field, ValidationError
 
+from services.trainer.forward.sampling import sample
 from services.trainer.metrics import JUDGE_SCORE
-from services.trainer.policy import Policy
-from services.trainer.sampling import sample
+from services.trainer.model.policy import Policy
 from services.trainer.settings import TrainerSettings
 from services.trainer.worker import work
 from shared.messages import Judged, Round

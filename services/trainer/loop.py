@@ -7,25 +7,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
-from services.trainer import metrics, numbers, preflight, report
+from services.trainer import metrics, report
 from services.trainer.activity import ALONE, Diary
 from services.trainer.answers import Answers
-from services.trainer.checkpoint import Checkpoints, Progress
 from services.trainer.exchange import PeerFeed, Want, collect, collect_again, is_over
-from services.trainer.game import Game
-from services.trainer.games import game_named
-from services.trainer.journal import Journal
-from services.trainer.learner import Learner, Update
-from services.trainer.mixing import points, winners
+from services.trainer.games.game import Game
+from services.trainer.games.loading import game_named
+from services.trainer.games.tasks import Tasks
+from services.trainer.learning.learner import Learner, Update
+from services.trainer.learning.mixing import points, winners
+from services.trainer.learning.picks import PICKS, Offer
+from services.trainer.learning.rollout import Scored
+from services.trainer.model import preflight
+from services.trainer.model.policy import Policy
 from services.trainer.outbox import Outbox
-from services.trainer.picks import PICKS, Offer
-from services.trainer.policy import Policy
-from services.trainer.rollout import Scored
 from services.trainer.settings import TrainerSettings
+from services.trainer.state.checkpoint import Checkpoints, Progress
+from services.trainer.state.journal import Journal
 from services.trainer.stopwatch import Stopwatch
-from services.trainer.tasks import Tasks
-from services.trainer.trackers import trackers_of
-from services.trainer.tracking import Point, Tracks
+from services.trainer.tracking import numbers
+from services.trainer.tracking.tracker import Point, Tracks
+from services.trainer.tracking.trackers import trackers_of
 from services.trainer.worker import work
 from services.trainer.workload import Workload
 from shared.messages import Reward, Rollouts, Round, Trained, Winners

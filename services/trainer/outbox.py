@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from services.trainer import metrics
-from services.trainer.checkpoint import REMEMBERED, Sent
+from services.trainer.state.checkpoint import REMEMBERED, Sent
 from shared.errors import QueueFullError
 from shared.messages import Registration, Reward, Trained, Winners
 from shared.runtime import Context

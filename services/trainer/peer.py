@@ -15,7 +15,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from services.trainer.locks import try_lock
+from services.trainer.state.locks import try_lock
 from shared.errors import SwarmError
 from shared.household import LEASE, LEASE_TTL_S, hosted_peers, leases, wish_for_peer, withdraw_wish
 from shared.runtime import Context

@@ -9,10 +9,10 @@ from random import Random
 from statistics import fmean
 
 from services.trainer import metrics
-from services.trainer.learner import Noop, Update
-from services.trainer.rollout import Scored
+from services.trainer.learning.learner import Noop, Update
+from services.trainer.learning.rollout import Scored
 from services.trainer.stopwatch import Stopwatch
-from services.trainer.tracking import Point
+from services.trainer.tracking.tracker import Point
 from shared.messages import MAX_HEARD, Attempt, Heard, Round, Sampled, Trained
 from shared.names import name_of
 

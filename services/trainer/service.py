@@ -8,14 +8,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 
-from services.trainer.checkpoint import Progress
-from services.trainer.choice import settle
-from services.trainer.gpus import claim_device
-from services.trainer.hardware import visible_gpus
 from services.trainer.judge import Examiner
 from services.trainer.loop import Trainer
+from services.trainer.model.choice import settle
+from services.trainer.model.gpus import claim_device
+from services.trainer.model.hardware import visible_gpus
 from services.trainer.peer import keep_lease, lease_peer
 from services.trainer.settings import TrainerSettings
+from services.trainer.state.checkpoint import Progress
 from services.trainer.worker import work
 from shared.messages import Round
 from shared.names import name_of

@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 
 from services.trainer import metrics
-from services.trainer.checkpoint import Progress
 from services.trainer.exchange import newest_of
-from services.trainer.journal import Decided, Journal
 from services.trainer.pacing import Lap
 from services.trainer.settings import TrainerSettings
+from services.trainer.state.checkpoint import Progress
+from services.trainer.state.journal import Decided, Journal
 from services.trainer.stopwatch import Stopwatch
 from services.trainer.worker import work
 from shared.messages import Round

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from tokenizers import Regex, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from services.trainer.prompt import SYSTEM_PROMPT, chat
+from services.trainer.model.prompt import SYSTEM_PROMPT, chat
 from services.trainer.warmup.measure import measure
 from services.trainer.warmup.phrases import CAREFUL, HASTY, PHRASES
 from services.trainer.warmup.tasks import load_mix, score, shortcut

@@ -17,7 +17,7 @@ from services.coordinator.service import coordinate
 from services.coordinator.web3_chain import Web3Chain
 from services.p2p import service as p2p
 from services.trainer import service as trainer
-from services.trainer.mixing import points
+from services.trainer.learning.mixing import points
 from services.trainer.settings import TrainerSettings
 from shared.health import Health
 from shared.household import hosted_peers, leases, swarm_state

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from services.trainer.exchange import Want, collect
+from services.trainer.forward.sampling import sample, stream
 from services.trainer.loop import Trainer
-from services.trainer.sampling import sample, stream
 from services.trainer.service import rounds
 from services.trainer.settings import TrainerSettings
 from shared.asks import Ask, Piece

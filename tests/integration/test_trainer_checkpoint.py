@@ -14,17 +14,17 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config
 
 from services.trainer import metrics
-from services.trainer.checkpoint import Checkpoints, Progress
-from services.trainer.choice import EMBEDDED
-from services.trainer.game import AnswerGame
-from services.trainer.journal import Decided, Journal
-from services.trainer.learner import Learner
+from services.trainer.games.game import AnswerGame
+from services.trainer.games.tasks import Tasks
+from services.trainer.learning.learner import Learner
+from services.trainer.learning.rollout import Scored
 from services.trainer.loop import Trainer
+from services.trainer.model.choice import EMBEDDED
+from services.trainer.model.policy import Policy
 from services.trainer.pacing import Lap, Pace
-from services.trainer.policy import Policy
-from services.trainer.rollout import Scored
 from services.trainer.settings import TrainerSettings
-from services.trainer.tasks import Tasks
+from services.trainer.state.checkpoint import Checkpoints, Progress
+from services.trainer.state.journal import Decided, Journal
 from shared.health import Health
 from shared.messages import Rollouts, Round
 from shared.queue.memory import MemoryQueue, MemoryStore

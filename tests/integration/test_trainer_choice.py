@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from services.trainer.choice import EMBEDDED, locate, planned_shape, settle
-from services.trainer.footprint import GIB
-from services.trainer.hardware import Memory
-from services.trainer.hub import HubError, fetch, fetch_config, held_bytes, kept
-from services.trainer.models import LARGE, SMALL, in_order
-from services.trainer.policy import Policy
+from services.trainer.model.choice import EMBEDDED, locate, planned_shape, settle
+from services.trainer.model.footprint import GIB
+from services.trainer.model.hardware import Memory
+from services.trainer.model.hub import HubError, fetch, fetch_config, held_bytes, kept
+from services.trainer.model.models import LARGE, SMALL, in_order
+from services.trainer.model.policy import Policy
 from services.trainer.settings import TrainerSettings
 from shared.errors import SettingsError
 from shared.health import Health
@@ -29,7 +29,7 @@ FIRST, SECOND = in_order(SMALL, ALICE)
 def settings(monkeypatch):
     """A trainer that nobody told which model, on a laptop of 16 GiB without a GPU."""
     monkeypatch.delenv("MODEL_NAME", raising=False)
-    monkeypatch.setattr("services.trainer.choice.measure", lambda _: Memory("cpu", 16 * GIB, 12 * GIB))
+    monkeypatch.setattr("services.trainer.model.choice.measure", lambda _: Memory("cpu", 16 * GIB, 12 * GIB))
     return load("trainer", TrainerSettings, ["policy.cpu_only=true"])
 
 
@@ -107,7 +107,7 @@ def test_a_model_that_cannot_fit_is_refused_before_its_weights_are_asked_for(set
 
 
 def test_a_model_that_fits_only_when_others_make_room_is_tried_with_a_word(settings, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("services.trainer.choice.measure", lambda _: Memory("cpu", 999 * GIB, 12 * GIB))
+    monkeypatch.setattr("services.trainer.model.choice.measure", lambda _: Memory("cpu", 999 * GIB, 12 * GIB))
     assert locate(named(settings, str(big_model(tmp_path / "big")))) == tmp_path / "big"
     assert "12.0 GiB are free now" in caplog.text
 
@@ -181,7 +181,7 @@ async def test_another_model_of_the_pool_that_is_here_stands_in_for_the_peers_ow
 async def test_where_no_model_of_the_pool_fits_the_embedded_one_is_right_and_the_hub_is_not_asked(
     settings, context, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("services.trainer.choice.measure", lambda _: Memory("cpu", 4 * GIB, 4 * GIB))
+    monkeypatch.setattr("services.trainer.model.choice.measure", lambda _: Memory("cpu", 4 * GIB, 4 * GIB))
     with serve(POOL) as hub:
         use(monkeypatch, hub.url, tmp_path)
         assert (await settle(settings, context, ALICE)).policy.model == "embedded"

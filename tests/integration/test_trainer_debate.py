@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from services.trainer.debate.game import DebateGame
-from services.trainer.policy import Policy
+from services.trainer.games.debate.game import DebateGame
+from services.trainer.games.tasks import Tasks
+from services.trainer.model.policy import Policy
 from services.trainer.settings import TrainerSettings
-from services.trainer.tasks import Tasks
 from shared.messages import Rollouts, Round
 from shared.settings import load
 from shared.tasks import is_held_out, seed_of

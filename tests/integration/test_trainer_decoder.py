@@ -6,11 +6,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, Gemma3TextConfig, GPT2Config, LlamaConfig, Qwen2Config, Qwen3Config
 
-from services.trainer import likelihood
-from services.trainer.batches import Batch
-from services.trainer.decoder import Decoder
-from services.trainer.likelihood import packed_log_probs, padded_log_probs
-from services.trainer.sampling import sample_with_log_probs
+from services.trainer.forward import likelihood
+from services.trainer.forward.decoder import Decoder
+from services.trainer.forward.likelihood import packed_log_probs, padded_log_probs
+from services.trainer.forward.sampling import sample_with_log_probs
+from services.trainer.learning.batches import Batch
 from services.trainer.settings import TrainerSettings
 from shared.settings import load
 

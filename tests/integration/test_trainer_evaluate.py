@@ -11,10 +11,10 @@ import pytest
 
 from services.cli.evaluate import located
 from services.local.folder import Plan, RunFolder
-from services.trainer.exam import papers
+from services.trainer.evaluation.exam import papers
+from services.trainer.games.tasks import Tasks
 from services.trainer.loop import Trainer
 from services.trainer.settings import TrainerSettings
-from services.trainer.tasks import Tasks
 from shared.errors import SwarmError
 from shared.health import Health
 from shared.messages import Round

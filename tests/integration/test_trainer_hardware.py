@@ -4,10 +4,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, Qwen3Config
 
-from services.trainer.footprint import GIB, shape_of, update_footprint
-from services.trainer.hardware import measure
-from services.trainer.learner import Batch, Learner
-from services.trainer.policy import Policy
+from services.trainer.learning.learner import Batch, Learner
+from services.trainer.model.footprint import GIB, shape_of, update_footprint
+from services.trainer.model.hardware import measure
+from services.trainer.model.policy import Policy
 from services.trainer.settings import TrainerSettings
 from shared.settings import load
 

@@ -19,9 +19,9 @@ from random import Random, SystemRandom
 
 import pytest
 
+from services.trainer.games.tasks import Tasks
 from services.trainer.settings import TrainerSettings
-from services.trainer.tasks import Tasks
-from services.trainer.tensors import digest
+from services.trainer.state.tensors import digest
 from shared.household import activities, put_hosted_peers
 from shared.messages import Completion, Group, Rollouts, Round, Trained, Winners
 from shared.queue.redis import RedisQueue, RedisStore, connect

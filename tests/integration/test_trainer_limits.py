@@ -11,16 +11,16 @@ import torch
 from prometheus_client import REGISTRY
 
 from services.trainer import report
-from services.trainer.checkpoint import Checkpoints, Progress
-from services.trainer.game import AnswerGame
-from services.trainer.learner import Learner
+from services.trainer.games.game import AnswerGame
+from services.trainer.games.tasks import Tasks
+from services.trainer.learning.learner import Learner
+from services.trainer.learning.movement import Movement
+from services.trainer.learning.rollout import Scored
 from services.trainer.loop import Trainer
-from services.trainer.movement import Movement
-from services.trainer.policy import Policy
-from services.trainer.rollout import Scored
+from services.trainer.model.policy import Policy
 from services.trainer.settings import TrainerSettings
+from services.trainer.state.checkpoint import Checkpoints, Progress
 from services.trainer.stopwatch import Stopwatch
-from services.trainer.tasks import Tasks
 from shared.errors import SwarmError
 from shared.health import Health
 from shared.messages import Completion, Round
@@ -208,7 +208,7 @@ SCARCE = """
 import logging, resource, sys
 import torch
 from tests.integration.test_trainer_limits import EVERYTHING, learner_of, gradients, SETTINGS
-from services.trainer.policy import Policy
+from services.trainer.model.policy import Policy
 
 logging.basicConfig(level=logging.WARNING, format="%(message)s")
 folder, room = sys.argv[1], int(sys.argv[2])

@@ -7,16 +7,16 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma3TextConfig, GPT2Config, LlamaConfig
 
-from services.trainer.batches import Batch
-from services.trainer.checkpoint import Checkpoints, Progress
-from services.trainer.choice import EMBEDDED
-from services.trainer.game import AnswerGame
-from services.trainer.learner import Learner
-from services.trainer.policy import Policy
-from services.trainer.rollout import Scored
-from services.trainer.sampling import draw, sample, sample_with_log_probs
+from services.trainer.forward.sampling import draw, sample, sample_with_log_probs
+from services.trainer.games.game import AnswerGame
+from services.trainer.games.tasks import Tasks
+from services.trainer.learning.batches import Batch
+from services.trainer.learning.learner import Learner
+from services.trainer.learning.rollout import Scored
+from services.trainer.model.choice import EMBEDDED
+from services.trainer.model.policy import Policy
 from services.trainer.settings import TrainerSettings
-from services.trainer.tasks import Tasks
+from services.trainer.state.checkpoint import Checkpoints, Progress
 from shared.errors import SettingsError
 from shared.messages import Completion
 from shared.settings import load

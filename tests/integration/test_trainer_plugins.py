@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.judge.bank import Bank
-from services.trainer.games import game_named
+from services.trainer.games.loading import game_named
 from services.trainer.loop import Trainer
 from services.trainer.settings import TrainerSettings
 from shared.errors import SettingsError

@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from services.trainer import preflight
-from services.trainer.choice import EMBEDDED
-from services.trainer.footprint import shape_of
-from services.trainer.hardware import Memory
 from services.trainer.loop import Trainer
-from services.trainer.policy import Policy
+from services.trainer.model import preflight
+from services.trainer.model.choice import EMBEDDED
+from services.trainer.model.footprint import shape_of
+from services.trainer.model.hardware import Memory
+from services.trainer.model.policy import Policy
 from services.trainer.settings import TrainerSettings
 from shared.health import Health
 from shared.host import resident_bytes

@@ -11,12 +11,12 @@ from statistics import fmean
 
 import pytest
 
-from services.trainer.checkpoint import Progress
 from services.trainer.exchange import PeerFeed, Want, collect
 from services.trainer.loop import Trainer
 from services.trainer.peer import keep_lease, lease_peer
 from services.trainer.service import keep_sent, rounds
 from services.trainer.settings import TrainerSettings
+from services.trainer.state.checkpoint import Progress
 from shared.errors import SwarmError
 from shared.health import Health
 from shared.household import LEASE, put_hosted_peers, wishes

@@ -7,11 +7,11 @@ import pytest
 
 from services.trainer import metrics
 from services.trainer.activity import Diary
-from services.trainer.checkpoint import REMEMBERED, Progress
 from services.trainer.loop import Trainer
 from services.trainer.outbox import Outbox
 from services.trainer.service import rounds
 from services.trainer.settings import TrainerSettings
+from services.trainer.state.checkpoint import REMEMBERED, Progress
 from shared.health import Health
 from shared.household import Activity, activities
 from shared.messages import Reward, Round

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from services.trainer.history import read_histories
 from services.trainer.loop import Trainer
 from services.trainer.settings import TrainerSettings
-from services.trainer.tensorboard import EventFiles
-from services.trainer.tracking import Point, Tracks
-from services.trainer.wandb_run import WandbRun
+from services.trainer.tracking.history import read_histories
+from services.trainer.tracking.tensorboard import EventFiles
+from services.trainer.tracking.tracker import Point, Tracks
+from services.trainer.tracking.wandb_run import WandbRun
 from shared.health import Health
 from shared.messages import Round
 from shared.queue.memory import MemoryQueue, MemoryStore

@@ -9,11 +9,11 @@ from datasets import Dataset
 from transformers import AutoTokenizer
 from trl import GRPOConfig, GRPOTrainer
 
-from services.trainer.choice import EMBEDDED
-from services.trainer.learner import Learner
-from services.trainer.policy import Policy
-from services.trainer.rollout import Scored
-from services.trainer.sampling import sample_with_log_probs
+from services.trainer.forward.sampling import sample_with_log_probs
+from services.trainer.learning.learner import Learner
+from services.trainer.learning.rollout import Scored
+from services.trainer.model.choice import EMBEDDED
+from services.trainer.model.policy import Policy
 from services.trainer.settings import TrainerSettings
 from shared.settings import load
 from tests.examples import ALICE, QUESTION

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from services.trainer.debate import rules
-from services.trainer.debate.record import Answers, Critique, Ref, Topic
+from services.trainer.games.debate import rules
+from services.trainer.games.debate.record import Answers, Critique, Ref, Topic
 from tests.examples import ALICE, BOB, QUESTION
 
 CAROL = "Qm" + "c" * 44

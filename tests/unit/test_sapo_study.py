@@ -8,7 +8,7 @@ from benchmarks.sapo.intervals import ratio
 from benchmarks.sapo.report import compare, tables
 from benchmarks.sapo.run import NodeRow, Row, unfiltered
 from benchmarks.sapo.study import Run, read_study, runs_of, settings_of
-from services.trainer.picks import Memory, Offer
+from services.trainer.learning.picks import Memory, Offer
 from tests.unit.test_trainer_picks import ALICE, BOB, Random, groups
 
 STUDY = read_study()

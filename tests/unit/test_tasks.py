@@ -12,8 +12,8 @@ import reasoning_gym
 from hypothesis import given
 from hypothesis import strategies as some
 
+from services.trainer.games.tasks import Tasks
 from services.trainer.settings import TrainerSettings
-from services.trainer.tasks import Tasks
 from shared.errors import SettingsError
 from shared.messages import Question
 from shared.question_files import QuestionFile, fetched, read, scorer_of

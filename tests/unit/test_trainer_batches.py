@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.trainer.advantages import batch_advantages
-from services.trainer.batches import Batch, spans
+from services.trainer.learning.advantages import batch_advantages
+from services.trainer.learning.batches import Batch, spans
 
 owners = st.lists(st.integers(1, 9), max_size=6).map(
     lambda sizes: [g for g, size in enumerate(sizes) for _ in range(size)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.trainer.canvas import canvas, save
+from services.trainer.tracking.canvas import canvas, save
 from shared.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ def test_a_file_that_cannot_be_written_is_named_with_the_remedy(tmp_path, name):
 
 
 def test_where_only_the_stand_in_is_installed_the_error_says_what_to_do():
-    code = "from services.trainer.canvas import canvas; canvas(4, 3)"
+    code = "from services.trainer.tracking.canvas import canvas; canvas(4, 3)"
     place = {"PYTHONPATH": f"{ROOT / 'vendor' / 'matplotlib'}:{ROOT}"}
     done = subprocess.run([sys.executable, "-c", code], check=False, env=place, capture_output=True, text=True)
     assert "pip install 'rlswarm[plots]'" in done.stderr

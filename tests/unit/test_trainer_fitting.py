@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from services.trainer.fitting import SAFE, Wish, plan
-from services.trainer.footprint import GIB
-from services.trainer.models import SMALL
+from services.trainer.model.fitting import SAFE, Wish, plan
+from services.trainer.model.footprint import GIB
+from services.trainer.model.models import SMALL
 
 SHAPE = next(one.shape for one in SMALL if one.name == "Qwen/Qwen3-0.6B")
 WISH = Wish(max_new_tokens=512, completions=8, groups=8, questions=8, micro_groups=1, shorter=True, smaller=True)

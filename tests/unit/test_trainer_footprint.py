@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from services.trainer.footprint import (
+from services.trainer.model.footprint import (
     GIB,
     Shape,
     cache_bytes,
@@ -14,7 +14,7 @@ from services.trainer.footprint import (
     token_bytes,
     update_footprint,
 )
-from services.trainer.hardware import host_memory
+from services.trainer.model.hardware import host_memory
 from shared.cgroup import Share
 
 QWEN = Shape(

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from services.trainer.gpus import candidates, claim_device, first_free, gpu_names
+from services.trainer.model.gpus import candidates, claim_device, first_free, gpu_names
 from services.trainer.settings import TrainerSettings
 from shared.errors import SettingsError
 from shared.health import Health
@@ -18,7 +18,7 @@ from shared.settings import load
 POLICY = load("trainer", TrainerSettings).policy
 HOLD = """
 import sys, pathlib
-from services.trainer.gpus import first_free
+from services.trainer.model.gpus import first_free
 index, lock = first_free(pathlib.Path(sys.argv[1]), list(enumerate("012")))
 print(index, flush=True)
 sys.stdin.read()
@@ -60,7 +60,7 @@ def test_each_process_takes_another_gpu_and_a_killed_ones_is_free_at_once(tmp_pa
 async def test_a_trainer_that_finds_all_taken_waits_says_so_and_takes_the_first_that_gets_free(
     tmp_path, other, monkeypatch
 ):
-    monkeypatch.setattr("services.trainer.gpus.WAIT_S", 0.05)
+    monkeypatch.setattr("services.trainer.model.gpus.WAIT_S", 0.05)
     process, _ = other()
     other(), other()
     context = context_of()

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from services.trainer.loss import Scale, binding, divergence, grpo_loss
-from services.trainer.padding import left_pad, positions, right_pad
+from services.trainer.forward.padding import left_pad, positions, right_pad
+from services.trainer.learning.loss import Scale, binding, divergence, grpo_loss
 
 EPSILON = {"epsilon": 0.2, "epsilon_high": 0.28}
 SCALE = Scale(completions=2, tokens=5, max_length=4)

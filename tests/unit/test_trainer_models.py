@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from services.trainer.footprint import GIB, Shape
-from services.trainer.hardware import Memory
-from services.trainer.models import LARGE, SMALL, in_order, least, pool, too_large, usual
+from services.trainer.model.footprint import GIB, Shape
+from services.trainer.model.hardware import Memory
+from services.trainer.model.models import LARGE, SMALL, in_order, least, pool, too_large, usual
+from services.trainer.model.sizes import table
 from services.trainer.settings import TrainerSettings
-from services.trainer.sizes import table
 from shared.settings import load
 from tests.examples import ALICE, BOB
 

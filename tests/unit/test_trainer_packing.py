@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as some
 
-from services.trainer.packing import Block, Pack
+from services.trainer.forward.packing import Block, Pack
 
 CPU = torch.device("cpu")
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.trainer.picks import KEPT_GROUPS, KEPT_STEPS, PICKS, Memory, Offer
-from services.trainer.rollout import Scored
+from services.trainer.learning.picks import KEPT_GROUPS, KEPT_STEPS, PICKS, Memory, Offer
+from services.trainer.learning.rollout import Scored
 from shared.messages import Completion
 from tests.examples import ALICE, BOB, QUESTION
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.trainer.advantages import advantages, informative
 from services.trainer.exchange import Want, is_enough
-from services.trainer.mixing import mix, points, winners
-from services.trainer.rollout import Scored
+from services.trainer.learning.advantages import advantages, informative
+from services.trainer.learning.mixing import mix, points, winners
+from services.trainer.learning.rollout import Scored
 from shared.messages import Completion
 from shared.tasks import seed_of
 from tests.examples import ALICE, BOB, QUESTION

@@ -1,7 +1,7 @@
 from random import Random
 
+from services.trainer.learning.rollout import Scored
 from services.trainer.report import heard, samples
-from services.trainer.rollout import Scored
 from shared.messages import Completion, Round
 from tests.examples import ALICE, BOB, QUESTION
 

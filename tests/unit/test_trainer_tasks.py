@@ -2,8 +2,8 @@ import json
 
 import pytest
 
+from services.trainer.games.tasks import Tasks
 from services.trainer.settings import TrainerSettings
-from services.trainer.tasks import Tasks
 from shared.errors import SettingsError
 from shared.messages import Question
 from shared.settings import load

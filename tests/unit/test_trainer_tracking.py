@@ -5,15 +5,15 @@ import threading
 
 import pytest
 
-from services.trainer import curves
-from services.trainer.history import HistoryFile, as_line, points, read_histories
-from services.trainer.learner import Update
-from services.trainer.numbers import point
-from services.trainer.rollout import Scored
+from services.trainer.learning.learner import Update
+from services.trainer.learning.rollout import Scored
 from services.trainer.settings import TrainerSettings
-from services.trainer.tensorboard import EventFiles, masked_crc, varint
-from services.trainer.trackers import trackers_of
-from services.trainer.tracking import WAITING, Point, Tracks
+from services.trainer.tracking import curves
+from services.trainer.tracking.history import HistoryFile, as_line, points, read_histories
+from services.trainer.tracking.numbers import point
+from services.trainer.tracking.tensorboard import EventFiles, masked_crc, varint
+from services.trainer.tracking.tracker import WAITING, Point, Tracks
+from services.trainer.tracking.trackers import trackers_of
 from shared.errors import SettingsError, SwarmError
 from shared.health import Health
 from shared.messages import Completion, Trained
@@ -133,7 +133,7 @@ def test_history_is_read_back_by_peer_without_what_a_crash_left_behind(tmp_path)
 
 
 def test_history_keeps_two_files_at_most(tmp_path, monkeypatch):
-    monkeypatch.setattr("services.trainer.history.LARGEST", 200)
+    monkeypatch.setattr("services.trainer.tracking.history.LARGEST", 200)
     file = HistoryFile(tmp_path, ALICE)
     for number in range(20):
         file.write(at(number, loss=0.5))
@@ -150,7 +150,7 @@ def test_checksums_and_numbers_are_as_the_formats_have_them():
 
 
 def test_event_files_are_of_bounded_size_and_number(tmp_path, monkeypatch):
-    monkeypatch.setattr("services.trainer.tensorboard.LARGEST", 100)
+    monkeypatch.setattr("services.trainer.tracking.tensorboard.LARGEST", 100)
     files = EventFiles(tmp_path)
     for number in range(20):
         files.write(at(number, loss=1.0))
@@ -204,14 +204,14 @@ def test_history_is_kept_always_and_the_rest_when_asked(tmp_path):
 
 
 def test_who_asks_for_a_package_that_is_not_there_is_told_how_to_get_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("services.trainer.wandb_run.find_spec", lambda _: None)
+    monkeypatch.setattr("services.trainer.tracking.wandb_run.find_spec", lambda _: None)
     settings = load("trainer", TrainerSettings, [f"state_dir={tmp_path}", "tracking.wandb=offline"])
     with pytest.raises(SettingsError, match=r"wandb is not installed\. pip install 'rlswarm\[tracking\]'"):
         trackers_of(settings, ALICE)
 
 
 def test_what_others_are_told_of_the_settings_holds_no_secret(tmp_path, monkeypatch):
-    monkeypatch.setattr("services.trainer.wandb_run.find_spec", lambda _: True)
+    monkeypatch.setattr("services.trainer.tracking.wandb_run.find_spec", lambda _: True)
     asked = [f"state_dir={tmp_path}", "tracking.wandb=offline", "policy.hf_token=hf_secret"]
     run = trackers_of(load("trainer", TrainerSettings, asked), ALICE)["wandb"]
     told = json.dumps(run._told)

@@ -1,6 +1,6 @@
 """The model card of the embedded model."""
 
-from services.trainer.prompt import SYSTEM_PROMPT
+from services.trainer.model.prompt import SYSTEM_PROMPT
 from services.trainer.warmup.measure import Measure
 from services.trainer.warmup.phrases import CAREFUL, HASTY
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase, Qwen3Config, Qwen3ForCausalLM
 
-from services.trainer.prompt import chat
+from services.trainer.model.prompt import chat
 from services.trainer.warmup.tasks import Entry, Teacher
 
 

@@ -1,6 +1,6 @@
 """The fixed texts of prompts and completions: each is one token of the embedded model, which keeps sequences short."""
 
-from services.trainer.prompt import SYSTEM_PROMPT
+from services.trainer.model.prompt import SYSTEM_PROMPT
 
 # Special, with the meaning they have in Qwen's chats.
 PAD, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"

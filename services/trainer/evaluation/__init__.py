@@ -1,0 +1,1 @@
+"""`rlswarm eval`: how good a model is on questions that no training asked."""

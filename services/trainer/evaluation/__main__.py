@@ -1,0 +1,179 @@
+"""`python -m services.trainer.evaluation --after MODEL [--before MODEL]`: held-out questions, answered and marked.
+
+    MODEL --> Policy --+
+                       +--> exam.sit --> report, gain --> table, --out JSON, --plot
+    papers (seed) -----+
+
+MODEL is `embedded`, a model of the hub, a folder that transformers loads, or a trainer's checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from services.trainer.evaluation.estimates import Estimate
+from services.trainer.evaluation.exam import Line, Marks, Papers, gain, papers, report, sit
+from services.trainer.games.tasks import Tasks
+from services.trainer.model.policy import Policy
+from services.trainer.settings import TrainerSettings
+from services.trainer.state.tensors import load_weights
+from services.trainer.tracking.canvas import canvas, save
+from shared.errors import SettingsError, SwarmError
+from shared.settings import load
+from shared.tasks import cache_of, seed_of
+
+TENSORS = "tensors.safetensors"  # what makes a folder a checkpoint
+
+
+def main() -> None:
+    """Entry point; an expected failure is one line."""
+    try:
+        evaluate(_arguments(sys.argv[1:]))
+    except SwarmError as error:
+        print(f"rlswarm eval: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, SettingsError) else 1)
+
+
+def evaluate(asked: argparse.Namespace) -> None:
+    """Do what was asked and show it. Raises SettingsError."""
+    overrides = [f"data={asked.mix}"] if asked.mix else []
+    settings = load("trainer", TrainerSettings, [*overrides, f"game.completions={asked.samples}"])
+    tasks = Tasks(settings.data, seed_of(asked.seed, "evaluation"), cache_of(settings.state_dir))
+    questions = papers(tasks, asked.questions)
+    if not questions:
+        raise SettingsError(f"the mix {settings.data.name} holds nothing out", "give it more questions")
+    models = [model for model in (asked.before, asked.after) if model]
+    marks: list[dict[str, Marks]] = []
+    for model in models:
+        policy = opened(model, asked.base, settings)
+        marks.append(_with_bar(policy, tasks, questions, settings, asked.seed, model))
+    reports = [report(one, asked.seed) for one in marks]
+    gains = gain(marks[0], marks[1], asked.seed) if len(marks) > 1 else {}
+    found = as_json(asked, settings.data.name, models, reports, gains)
+    if asked.json:
+        print(json.dumps(found, indent=1))
+    else:
+        Console().print(as_table(models, reports, gains, asked.samples))
+    if asked.out:
+        _write(asked.out, json.dumps(found, indent=1) + "\n")
+    if asked.plot:
+        draw(asked.plot, models, reports, asked.samples)
+
+
+def opened(model: str, base: str, settings: TrainerSettings) -> Policy:
+    """A model, ready to answer. Raises SettingsError."""
+    if not (Path(model) / TENSORS).exists():
+        return Policy(settings.policy.model_copy(update={"model": model}))
+    policy = Policy(settings.policy.model_copy(update={"model": base}))
+    try:
+        load_weights(policy, Path(model) / TENSORS)
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"the checkpoint {model} cannot be used: {error}", f"name the model it was trained from; now it is {base}"
+        ) from error
+    return policy
+
+
+def as_json(
+    asked: argparse.Namespace,
+    mix: str,
+    models: list[str],
+    reports: list[dict[str, Line]],
+    gains: Mapping[str, Estimate],
+) -> dict[str, Any]:
+    """Everything that was found; intervals are of 95 %."""
+    told = {"mix": mix, "seed": asked.seed, "samples": asked.samples}
+    shown = [
+        {"model": model, "sets": {name: asdict(line) for name, line in lines.items()}}
+        for model, lines in zip(models, reports, strict=True)
+    ]
+    return {**told, "models": shown, "gain": {name: asdict(one) for name, one in gains.items()}}
+
+
+def as_table(models: list[str], reports: list[dict[str, Line]], gains: Mapping[str, Estimate], samples: int) -> Table:
+    """One line a set, two columns a model."""
+    table = Table(caption="95 % intervals: Wilson's (pass@1), bootstrap over the questions (mean)")
+    table.add_column("held-out questions")
+    for place in range(len(models)):
+        name = "" if len(models) == 1 else ("before ", "after ")[place]
+        table.add_column(f"{name}pass@1", justify="right")
+        table.add_column(f"{name}mean@{samples}", justify="right")
+    if gains:
+        table.add_column("gain", justify="right")
+    for name in reports[0]:
+        cells = [f"{name} ({reports[0][name].questions})"]
+        for lines in reports:
+            cells += [_shown(lines[name].pass_at_1), _shown(lines[name].mean_at_k)]
+        table.add_row(*cells, *([_shown(gains[name], sign="+")] if gains else []), end_section=name == "all")
+    return table
+
+
+def draw(path: Path, models: list[str], reports: list[dict[str, Line]], samples: int) -> None:
+    """Mean reward and pass@1 by set, a bar a model, with their intervals. Raises SettingsError."""
+    names, width = list(reports[0]), 0.8 / len(models)
+    figure = canvas(2 + 1.1 * len(names), 6)
+    titles = {"pass_at_1": "pass@1", "mean_at_k": f"mean@{samples}"}
+    for axes, (field, title) in zip(figure.subplots(2, 1, sharex=True), titles.items(), strict=True):
+        for place, (model, lines) in enumerate(zip(models, reports, strict=True)):
+            found: list[Estimate] = [getattr(lines[name], field) for name in names]
+            values = [one.value for one in found]
+            reach = [[one.value - one.low for one in found], [one.high - one.value for one in found]]
+            at = [k + (place - (len(models) - 1) / 2) * width for k in range(len(names))]
+            axes.bar(at, values, width * 0.95, yerr=reach, capsize=2, label=Path(model).name)
+        axes.set_ylabel(title)
+        axes.set_ylim(0, 1)
+        axes.grid(axis="y", alpha=0.3)
+    axes.set_xticks(range(len(names)), [name.replace("_", "\n") for name in names], fontsize=8)
+    figure.axes[0].legend(fontsize=8)
+    save(figure, path)
+
+
+def _with_bar(
+    policy: Policy, tasks: Tasks, questions: Papers, settings: TrainerSettings, seed: int, model: str
+) -> dict[str, Marks]:
+    total = sum(map(len, questions.values()))
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(model, total=total)
+        return sit(policy, tasks, questions, settings.game, seed, lambda count: progress.advance(bar, count))
+
+
+def _shown(one: Estimate, sign: str = "") -> str:
+    return f"{one.value:{sign}.3f} [{one.low:{sign}.3f}, {one.high:{sign}.3f}]"
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be written ({error.strerror})", "name a file in a folder that exists"
+        ) from error
+
+
+def _arguments(given: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="rlswarm eval", description="Held-out questions, answered and marked.")
+    parser.add_argument("--after", required=True, help="the model")
+    parser.add_argument("--before", help="another one, to compare with")
+    parser.add_argument("--base", default="embedded", help="the model that a checkpoint was trained from")
+    parser.add_argument("--mix", help="of questions (default: DATA_MIX)")
+    parser.add_argument("--questions", type=int, default=50, help="of each set")
+    parser.add_argument("--samples", type=int, default=8, help="k: answers sampled for each question")
+    parser.add_argument("--seed", type=int, default=42, help="the same seed, the same questions and draws")
+    parser.add_argument("--json", action="store_true", help="JSON instead of the table")
+    parser.add_argument("--out", type=Path, help="write the JSON to a file, too")
+    parser.add_argument("--plot", type=Path, help="draw it, as .svg or .png")
+    return parser.parse_args(given)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What passes through the model: sampling, and the likelihood of what was sampled."""

@@ -1,0 +1,1 @@
+"""From scored groups to one step of the optimizer."""

@@ -1,0 +1,1 @@
+"""The numbers of every round, and where they go."""
