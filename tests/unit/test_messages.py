@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from shared import asks, messages
-from shared.messages import Message, Reward, Rollouts, Trained, Winners
+from shared.messages import Message, Reward, Rollouts, Round, Trained, Winners
 from shared.streams import ALL, EVENTS, SUBMISSIONS
 from tests.examples import ALICE, EXAMPLES, GOLDEN, REWARD
 
@@ -93,6 +93,11 @@ def test_weights_are_named_by_a_digest_or_not_at_all(weights):
     now = next(example for example in EXAMPLES if isinstance(example, Trained))
     with pytest.raises(ValidationError):
         Trained.model_validate({**now.model_dump(), "weights": weights})
+
+
+@pytest.mark.parametrize(("stage", "closes"), [(0, False), (1, False), (2, True)])
+def test_a_round_closes_with_the_last_of_its_stages(stage, closes):
+    assert Round(number=7, stage=stage, stages=3, opened_at=1.0, deadline=2.0).closes is closes
 
 
 def test_every_stream_has_writers_readers_and_a_bound():
