@@ -31,12 +31,12 @@ class Ratio:
 
 
 def ratio(ours: Mapping[int, float], reference: Mapping[int, float]) -> Ratio | None:
-    """`ours` by `reference` over the seeds that both have; None if there are none.
+    """`ours` by `reference` over the seeds that both have; None if there are none, or one of the numbers is 0.
 
     The interval is Student's for the mean of the logarithms: one seed, one observation. With one seed it is endless.
     """
     seeds = sorted(ours.keys() & reference.keys())
-    if not seeds:
+    if not seeds or not all(ours[seed] > 0 and reference[seed] > 0 for seed in seeds):
         return None
     logs = [log(ours[seed] / reference[seed]) for seed in seeds]
     mean = fmean(logs)

@@ -18,7 +18,7 @@ from shared.runtime import Context
 from shared.streams import ROLLOUTS_PEER, ROUNDS
 
 REMEMBERED_ROUNDS = 3  # a peer silent for longer is not waited for
-POLL_S = 0.5
+POLL_S, SHORTEST_POLL_S = 0.5, 0.05
 BATCH = 100  # entries in one reading
 
 
@@ -92,7 +92,8 @@ async def collect(
     """
     started, scored = time.monotonic(), dict[str, list[Scored]]()
     while True:
-        await feed.poll(wait_s=POLL_S)
+        left_s = round_.deadline - want.spare_s - time.time()
+        await feed.poll(wait_s=min(POLL_S, max(left_s, SHORTEST_POLL_S)))
         context.health.beat()
         fresh = [peer for peer in feed.of(round_) if peer not in scored]
         for peer in random.sample(fresh, min(len(fresh), max(0, want.peers - len(scored)))):

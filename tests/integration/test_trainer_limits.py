@@ -91,7 +91,9 @@ def test_completions_without_an_advantage_are_not_computed_and_count_all_the_sam
     for omit in (False, True):
         policy = Policy(SETTINGS.policy)
         learner, (first, second, *_) = learner_of(policy, loss="dapo"), rollouts(policy)
-        groups = [rated(first, *[1.0, 0.0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5]), rated(second, *[0.3] * 8)]
+        other = next(k for k in range(8) if first.tokens[k] != first.tokens[0])  # equal ones would cancel out
+        rewards = [{0: 1.0, other: 0.0}.get(k, 0.5) for k in range(8)]
+        groups = [rated(first, *rewards), rated(second, *[0.3] * 8)]
         if not omit:  # as if every completion had to be computed
             learner._batch = lambda groups, step, make=learner._batch: computed(make(groups, step))
         found.append((learner.update(groups), state(policy, learner)))

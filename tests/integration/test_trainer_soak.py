@@ -5,7 +5,7 @@ import os
 from benchmarks.soak import growth, soak
 
 SMALL = ("questions=2", "game.max_new_tokens=24", "game.completions=4", "learner.external_groups=2")
-WARM_UP, LEAK_MIB = 10, 0.2  # rounds; a round, that must be found
+WARM_UP, LEAK_MIB = 20, 0.2  # rounds, till everything with a bound is full; a round, that must be found
 
 
 def after_warm_up(looks):
@@ -13,7 +13,7 @@ def after_warm_up(looks):
 
 
 async def test_rounds_leave_nothing_behind(tmp_path):
-    looks = after_warm_up(await soak(tmp_path, range(46), *SMALL, trimmed=True))
+    looks = after_warm_up(await soak(tmp_path, range(52), *SMALL, trimmed=True))
     assert growth(looks, "resident_mib") < LEAK_MIB
     first, last = looks[0], looks[-1]
     assert (last.files, last.tasks, last.threads, last.held) == (first.files, first.tasks, first.threads, first.held)
@@ -24,7 +24,7 @@ async def test_a_leak_would_be_found(tmp_path):
     hoard = []
 
     def leaking():
-        for number in range(36):
+        for number in range(46):
             hoard.append(os.urandom(int(2 * LEAK_MIB * 2**20)))
             yield number
 

@@ -72,6 +72,11 @@ def test_one_seed_tells_nothing_and_equal_seeds_everything():
     assert three.differs and str(three) == "2.00 (2.00 - 2.00)"
 
 
+def test_there_is_no_ratio_to_nothing():
+    assert ratio({1: 2.0}, {2: 1.0}) is None
+    assert ratio({1: 2.0, 2: 1.0}, {1: 0.0, 2: 1.0}) is None
+
+
 def test_the_table_gives_ratios_per_seed_and_per_token():
     rows = [row("8/0", 1, 1.0), row("8/0", 2, 1.0), row("4/4", 1, 2.0, 500), row("4/4", 2, 2.0, 500)]
     assert str(compare(rows, "4/4", "8/0", lambda one: one.reward_per_million_tokens)) == "4.00 (4.00 - 4.00)"

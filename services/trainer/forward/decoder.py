@@ -77,10 +77,11 @@ class Decoder:
 
     @classmethod
     def of(cls, model: Any) -> Decoder | None:
-        """The model's, or None if it has parts that this one does not compute."""
+        """The model's, or None if it has parts that this one does not compute. Its weights are float32."""
         config = model.config
         plain = (
             config.model_type in FAMILY
+            and model.dtype == torch.float32
             and config.hidden_act == "silu"
             and not config.attention_dropout
             and set(getattr(config, "layer_types", None) or ["full_attention"]) == {"full_attention"}
