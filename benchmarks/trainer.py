@@ -72,7 +72,7 @@ class Setting:
 
 
 EMBEDDED = Setting("embedded", material.embedded, "easy", 8, 8, 64, 2e-4, True, (2, 16, 64), (1, 2), 3, 2, 15)
-SHAPE = Setting("qwen3-0.6b-shape", material.qwen3_shape, "nine", 2, 8, 64, 1e-6, False, (2, 16), (2,), 0, 0, 2)
+SHAPE = Setting("qwen3-0.6b-shape", material.qwen3_shape, "nine", 2, 8, 64, 1e-6, False, (2, 16), (2,), 0, 0, 5)
 
 
 def task_of(setting: Setting, model: Path, rounds: Path) -> Task:

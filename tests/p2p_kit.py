@@ -9,9 +9,9 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from services.p2p.announcement import Announcement
-from services.p2p.identities import Identity, load_or_create
+from services.p2p.network.identities import Identity, load_or_create
 from services.p2p.settings import P2PSettings
+from services.p2p.wire.announcement import Announcement
 from shared.messages import Completion, Group, Question, Rollouts
 
 SWARM = "lab"

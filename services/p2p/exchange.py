@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from services.p2p.bodies import Bodies
-from services.p2p.gate import Gate
-from services.p2p.identities import Identity
-from services.p2p.inbox import Inbox
-from services.p2p.membership import Membership
-from services.p2p.outbox import Outbox
-from services.p2p.peerbook import PeerBook
-from services.p2p.protocol import PeerNetwork
+from services.p2p.network.identities import Identity
+from services.p2p.network.membership import Membership
+from services.p2p.network.peerbook import PeerBook
+from services.p2p.network.protocol import PeerNetwork
+from services.p2p.network.seats import Seats
 from services.p2p.pulse import Pulse
 from services.p2p.rounds import Rounds
-from services.p2p.seats import Seats
 from services.p2p.settings import P2PSettings
-from services.p2p.tally import Tally
+from services.p2p.traffic.bodies import Bodies
+from services.p2p.traffic.inbox import Inbox
+from services.p2p.traffic.outbox import Outbox
+from services.p2p.trust.gate import Gate
+from services.p2p.trust.tally import Tally
 from shared.runtime import Context
 
 log = logging.getLogger(__name__)

@@ -24,12 +24,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from services.p2p.exchange import exchange
-from services.p2p.gate import Gate
-from services.p2p.identities import load_or_create
-from services.p2p.peers import HostedPeers
-from services.p2p.protocol import NetworkError
-from services.p2p.seats import seats_at_start
+from services.p2p.network.hosted import HostedPeers
+from services.p2p.network.identities import load_or_create
+from services.p2p.network.protocol import NetworkError
+from services.p2p.network.seats import seats_at_start
 from services.p2p.settings import P2PSettings
+from services.p2p.trust.gate import Gate
 from shared.errors import SwarmError
 from shared.runtime import Context
 

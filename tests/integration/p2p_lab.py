@@ -12,11 +12,11 @@ from pathlib import Path
 from google.protobuf.wrappers_pb2 import BytesValue
 from hivemind.dht import DHTNode
 
-from services.p2p.announcement import place, sign
-from services.p2p.identities import Identity
-from services.p2p.network import BODY
+from services.p2p.network.identities import Identity
+from services.p2p.network.node import BODY
 from services.p2p.service import run
-from services.p2p.validation import body_of
+from services.p2p.wire.announcement import place, sign
+from services.p2p.wire.validation import body_of
 from shared.health import Health
 from shared.messages import Rollouts, Round
 from shared.queue.memory import MemoryQueue, MemoryStore

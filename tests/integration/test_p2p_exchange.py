@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from services.p2p.announcement import sign
-from services.p2p.bodies import SERVINGS, Bodies
 from services.p2p.exchange import exchange
-from services.p2p.gate import Gate
-from services.p2p.memory import MemoryNetwork, World
-from services.p2p.protocol import NetworkError
-from services.p2p.tally import Tally
-from services.p2p.validation import body_of
+from services.p2p.network.memory import MemoryNetwork, World
+from services.p2p.network.protocol import NetworkError
+from services.p2p.traffic.bodies import SERVINGS, Bodies
+from services.p2p.trust.gate import Gate
+from services.p2p.trust.tally import Tally
+from services.p2p.wire.announcement import sign
+from services.p2p.wire.validation import body_of
 from shared.health import Health
 from shared.household import (
     LEASE,
@@ -332,7 +332,7 @@ async def test_an_unreadable_network_and_full_queue_stop_nothing(tmp_path):
 
 
 async def test_silent_entry_points_are_told_and_heal(tmp_path, monkeypatch):
-    monkeypatch.setattr("services.p2p.membership.CHECK_S", 0.05)
+    monkeypatch.setattr("services.p2p.network.membership.CHECK_S", 0.05)
     world = World()
     ours = Household(world, tmp_path / "a", "a0")
     far = f"/ip4/192.0.2.1/tcp/1/p2p/{identity('b0').peer_id}"
@@ -377,7 +377,7 @@ async def test_kept_bodies_survive_a_restart_even_if_some_are_gone():
 
 
 async def test_a_peer_more_is_hosted_for_a_trainer_that_waits_and_no_more_than_the_bound(tmp_path, monkeypatch):
-    monkeypatch.setattr("services.p2p.membership.CHECK_S", 0.05)
+    monkeypatch.setattr("services.p2p.network.membership.CHECK_S", 0.05)
     async with Household(World(), tmp_path, "a0", peers_max=2) as ours:
         ours.settings.identity_of(1).parent.mkdir(parents=True)
         ours.settings.identity_of(1).write_bytes(identity("a1").path.read_bytes())
@@ -402,7 +402,7 @@ async def test_a_peer_more_is_hosted_for_a_trainer_that_waits_and_no_more_than_t
 
 
 async def test_no_peer_is_added_for_a_trainer_that_takes_a_killed_ones_place(tmp_path, monkeypatch):
-    monkeypatch.setattr("services.p2p.membership.CHECK_S", 0.05)
+    monkeypatch.setattr("services.p2p.network.membership.CHECK_S", 0.05)
     async with Household(World(), tmp_path, "a0") as ours:
         await ours.store.hold(LEASE + ours.network.hosted[0], "killed", ttl_s=30)
         await report(ours.store, "killed", at=time.time() - 1)
@@ -413,7 +413,7 @@ async def test_no_peer_is_added_for_a_trainer_that_takes_a_killed_ones_place(tmp
 
 
 async def test_a_store_that_lost_everything_is_told_again_who_is_hosted(tmp_path, monkeypatch):
-    monkeypatch.setattr("services.p2p.membership.CHECK_S", 0.05)
+    monkeypatch.setattr("services.p2p.network.membership.CHECK_S", 0.05)
     async with Household(World(), tmp_path, "a0") as ours:
         ours.store._values.clear()
         await asyncio.sleep(0.3)
@@ -426,7 +426,7 @@ async def report(store: MemoryStore, trainer: str, at: float) -> None:
 
 
 async def test_the_household_is_told_what_each_peer_sent_and_who_is_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr("services.p2p.notes.SELDOM_S", 0.0)
+    monkeypatch.setattr("services.p2p.trust.notes.SELDOM_S", 0.0)
     async with Household(World(), tmp_path, "a0", quarantine={"budget": 1, "half_life_s": 600}) as ours:
         good, bad = body_of(rollouts_of(identity("ann").peer_id)), body_of(rollouts_of(identity("eve").peer_id))
         ann, eve = ours.stranger("ann", good), ours.stranger("eve", b"another body")

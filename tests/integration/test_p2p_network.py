@@ -18,13 +18,13 @@ from hivemind.dht.routing import DHTID
 from hivemind.p2p import P2P, PeerID
 from p2p_lab import Stranger
 
-from services.p2p.announcement import Announcement, place, place_id, sign
-from services.p2p.daemon import Daemon, Pids, free_port
-from services.p2p.gate import Gate
-from services.p2p.identities import load_or_create
-from services.p2p.memory import MemoryNetwork, World
-from services.p2p.peers import HostedPeers
-from services.p2p.protocol import NetworkError, PeerNetwork
+from services.p2p.network.daemon import Daemon, Pids, free_port
+from services.p2p.network.hosted import HostedPeers
+from services.p2p.network.identities import load_or_create
+from services.p2p.network.memory import MemoryNetwork, World
+from services.p2p.network.protocol import NetworkError, PeerNetwork
+from services.p2p.trust.gate import Gate
+from services.p2p.wire.announcement import Announcement, place, place_id, sign
 from tests.p2p_kit import SWARM, announcement_of, identity, settings_of, until
 
 NAMES = (("a0", "a1"), ("b0",))
@@ -154,8 +154,8 @@ async def test_a_daemon_dies_with_its_parent(tmp_path):
     program = f"""
 import asyncio
 from pathlib import Path
-from services.p2p.daemon import Daemon, Pids
-from services.p2p.identities import load_or_create
+from services.p2p.network.daemon import Daemon, Pids
+from services.p2p.network.identities import load_or_create
 async def main():
     one = load_or_create(Path({str(identity("a0").path)!r}))
     daemon = await Daemon.start(one, "/ip4/127.0.0.1/tcp/0", None, Pids(Path({str(tmp_path)!r}) / "daemons.json"))

@@ -9,8 +9,8 @@ import time
 
 from p2p_lab import Household, Stranger
 
-from services.p2p.announcement import sign
-from services.p2p.validation import body_of
+from services.p2p.wire.announcement import sign
+from services.p2p.wire.validation import body_of
 from shared.household import LEASE, ServiceState, hosted_peers, put_service_state, wish_for_peer
 from shared.streams import EVENTS, ROLLOUTS_LOCAL
 from tests.p2p_kit import announcement_of, identity, rollouts_of, until
@@ -67,8 +67,8 @@ async def test_a_killed_daemon_comes_back_as_the_same_peer_and_rollouts_flow_aga
 
 
 async def test_a_daemon_that_hangs_is_replaced(tmp_path, monkeypatch):
-    monkeypatch.setattr("services.p2p.network.CALL_S", 0.5)
-    monkeypatch.setattr("services.p2p.peers.SILENCES", 1)
+    monkeypatch.setattr("services.p2p.network.node.CALL_S", 0.5)
+    monkeypatch.setattr("services.p2p.network.hosted.SILENCES", 1)
     async with Household(tmp_path / "a", peers=2) as ours:
         daemons = ours.daemons()
         os.kill(daemons[1], signal.SIGSTOP)

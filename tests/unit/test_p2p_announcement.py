@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.p2p import announcement as module
-from services.p2p.announcement import DOMAIN, MAX_ANNOUNCEMENT, place_id, sign, verify
-from services.p2p.gate import MAX_KEYS, MAX_SUBKEYS, Gate
-from services.p2p.rejection import Reason, Rejected
+from services.p2p.trust.gate import MAX_KEYS, MAX_SUBKEYS, Gate
+from services.p2p.wire import announcement as module
+from services.p2p.wire.announcement import DOMAIN, MAX_ANNOUNCEMENT, place_id, sign, verify
+from services.p2p.wire.rejection import Reason, Rejected
 from tests.p2p_kit import SWARM, announcement_of, identity
 
 ANN, EVE = "ann", "eve"
@@ -203,7 +203,7 @@ def test_the_gate_refuses_what_would_brick_prolong_or_outlive():
 
 
 def test_a_key_takes_so_many_peers_and_knows_those_it_has(monkeypatch):
-    monkeypatch.setattr("services.p2p.gate.MAX_SUBKEYS", 1)
+    monkeypatch.setattr("services.p2p.trust.gate.MAX_SUBKEYS", 1)
     gate, refused = gate_and_log()
     for who, admitted in ((ANN, True), (EVE, False), (ANN, True)):
         told = announcement_of(identity(who), BODY)

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.p2p.identities import load_or_create
-from services.p2p.keys import is_signed, peer_id_of, public_message, read_private, unwrap, wrap
+from services.p2p.network.identities import load_or_create
+from services.p2p.wire.keys import is_signed, peer_id_of, public_message, read_private, unwrap, wrap
 from shared.errors import SwarmError
 from tests.p2p_kit import identity
 
@@ -85,7 +85,7 @@ def test_a_signature_belongs_to_a_key_and_a_text():
 def test_weak_slow_and_strange_keys_sign_nothing():
     small, odd = generate_private_key(65537, 1024), generate_private_key(3, 2048)
     edwards = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    from services.p2p.keys import sign
+    from services.p2p.wire.keys import sign
 
     assert not is_signed(public_message(small), sign(small, b"x"), b"x")
     assert not is_signed(public_message(odd), sign(odd, b"x"), b"x")

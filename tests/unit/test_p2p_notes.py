@@ -1,5 +1,5 @@
-from services.p2p.notes import SELDOM_S, Notes
-from services.p2p.rejection import Reason
+from services.p2p.trust.notes import SELDOM_S, Notes
+from services.p2p.wire.rejection import Reason
 from shared.household import MAX_NOTES, peer_notes
 from shared.queue.memory import MemoryStore
 from tests.examples import ALICE, BOB

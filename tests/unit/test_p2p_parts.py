@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from services.p2p import quarantine as module
-from services.p2p.pacing import SHORTEST_S, next_wait
-from services.p2p.peerbook import MAX_ADDRESSES, PeerBook
+from services.p2p.network.peerbook import MAX_ADDRESSES, PeerBook
 from services.p2p.pulse import Pulse
-from services.p2p.quarantine import Quarantine
-from services.p2p.rejection import Reason
 from services.p2p.settings import P2PSettings, is_address
-from services.p2p.tally import MAX_KNOWN, Tally
+from services.p2p.traffic.pacing import SHORTEST_S, next_wait
+from services.p2p.trust import quarantine as module
+from services.p2p.trust.quarantine import Quarantine
+from services.p2p.trust.tally import MAX_KNOWN, Tally
+from services.p2p.wire.rejection import Reason
 from shared.errors import SettingsError
 from shared.health import Health
 from shared.settings import load

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.p2p.seats import seats_at_start, seats_wanted
+from services.p2p.network.seats import seats_at_start, seats_wanted
 from tests.p2p_kit import settings_of
 
 NOW = 1_000.0

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.p2p.rejection import Reason, Rejected
-from services.p2p.validation import body_of, validate
+from services.p2p.wire.rejection import Reason, Rejected
+from services.p2p.wire.validation import body_of, validate
 from shared.messages import MAX_COMPLETIONS, MAX_GROUPS, MAX_TEXT
 from shared.streams import ROLLOUTS_PEER
 from tests.p2p_kit import announcement_of, identity, rollouts_of

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from services.p2p.announcement import authentic, check_time, place_id
-from services.p2p.rejection import Reason, Rejected
+from services.p2p.wire.announcement import authentic, check_time, place_id
+from services.p2p.wire.rejection import Reason, Rejected
 
 MAX_SUBKEYS = 2_048  # a dictionary travels in one message of 4 MiB at most: beyond that the whole key is lost
 MAX_KEYS = 64  # keys whose subkeys are counted

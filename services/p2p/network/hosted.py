@@ -1,4 +1,4 @@
-"""The real `PeerNetwork`: all peers of this household, each a node with a p2pd of its own (network.py).
+"""The real `PeerNetwork`: all peers of this household, each a node with a p2pd of its own (node.py).
 
 announce       by the peer's own node
 announcements  by any node, another one each time
@@ -19,13 +19,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from services.p2p import metrics
-from services.p2p.announcement import place
-from services.p2p.daemon import Pids, free_port
-from services.p2p.gate import Gate
-from services.p2p.identities import Identity
-from services.p2p.network import Node
-from services.p2p.protocol import NetworkError, Serve
+from services.p2p.network.daemon import Pids, free_port
+from services.p2p.network.identities import Identity
+from services.p2p.network.node import Node
+from services.p2p.network.protocol import NetworkError, Serve
 from services.p2p.settings import P2PSettings
+from services.p2p.trust.gate import Gate
+from services.p2p.wire.announcement import place
 
 log = logging.getLogger(__name__)
 

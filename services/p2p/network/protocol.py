@@ -1,11 +1,11 @@
-"""What the service asks of the network. `network.py` is the real one, `memory.py` its double."""
+"""What the service asks of the network. `node.py` is the real one, `memory.py` its double."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from services.p2p.identities import Identity
+from services.p2p.network.identities import Identity
 
 Serve = Callable[[str, str], bytes | None]
 """(sha256 of a body in hex, who asks) -> the body, None if it is not to be had."""

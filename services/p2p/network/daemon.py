@@ -21,8 +21,8 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from services.p2p.identities import Identity
-from services.p2p.protocol import NetworkError
+from services.p2p.network.identities import Identity
+from services.p2p.network.protocol import NetworkError
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
-from services.p2p.keys import EXPONENT, peer_id_of, private_message, public_message, read_private, sign
+from services.p2p.wire.keys import EXPONENT, peer_id_of, private_message, public_message, read_private, sign
 from shared.errors import SwarmError
 
 

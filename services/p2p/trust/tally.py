@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from services.p2p import metrics
-from services.p2p.rejection import Reason
+from services.p2p.wire.rejection import Reason
 from shared.messages import Exchanged
 
 MAX_KNOWN = 10_000  # rejected things remembered, so that each counts once a round

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from services.p2p.rejection import Reason
+from services.p2p.wire.rejection import Reason
 from shared.household import MAX_NOTES, PeerNote, put_peer_notes
 from shared.queue import Store
 

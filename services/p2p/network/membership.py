@@ -6,10 +6,10 @@ import logging
 from collections.abc import Sequence
 
 from services.p2p import metrics
-from services.p2p.peerbook import PeerBook
-from services.p2p.protocol import PeerNetwork
+from services.p2p.network.peerbook import PeerBook
+from services.p2p.network.protocol import PeerNetwork
+from services.p2p.network.seats import Seats
 from services.p2p.pulse import Pulse
-from services.p2p.seats import Seats
 from services.p2p.settings import is_address
 from shared.household import bootnodes
 from shared.runtime import Context

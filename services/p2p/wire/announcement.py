@@ -17,9 +17,9 @@ from typing import Annotated, Any
 import msgpack
 from pydantic import Field, StringConstraints, ValidationError
 
-from services.p2p.identities import Identity
-from services.p2p.keys import is_signed, peer_id_of
-from services.p2p.rejection import Reason, Rejected
+from services.p2p.network.identities import Identity
+from services.p2p.wire.keys import is_signed, peer_id_of
+from services.p2p.wire.rejection import Reason, Rejected
 from shared.messages import MAX_GROUPS, Message, PeerId, RoundNumber
 
 VERSION = 1

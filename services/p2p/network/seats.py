@@ -13,8 +13,8 @@ import logging
 from collections.abc import Collection, Iterable, Mapping
 
 from services.p2p import metrics
-from services.p2p.identities import Identity, load_or_create
-from services.p2p.protocol import NetworkError, PeerNetwork
+from services.p2p.network.identities import Identity, load_or_create
+from services.p2p.network.protocol import NetworkError, PeerNetwork
 from services.p2p.settings import P2PSettings
 from shared.errors import QueueFullError, SwarmError
 from shared.household import hosted_peers, leases, put_hosted_peers, service_states, wishes

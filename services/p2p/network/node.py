@@ -32,10 +32,10 @@ from hivemind.p2p.p2p_daemon_bindings.control import P2PDaemonError, P2PHandlerE
 from hivemind.utils.logging import use_hivemind_log_handler
 from hivemind.utils.multiaddr import Multiaddr
 
-from services.p2p.daemon import Daemon, Pids
-from services.p2p.gate import Gate
-from services.p2p.identities import Identity
-from services.p2p.protocol import NetworkError
+from services.p2p.network.daemon import Daemon, Pids
+from services.p2p.network.identities import Identity
+from services.p2p.network.protocol import NetworkError
+from services.p2p.trust.gate import Gate
 
 use_hivemind_log_handler("nowhere")  # its lines go our way; by itself it prints in colour past our log
 logging.getLogger("hivemind").setLevel(logging.ERROR)

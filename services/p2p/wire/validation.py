@@ -6,8 +6,8 @@ from hashlib import sha256
 
 from pydantic import ValidationError
 
-from services.p2p.announcement import Announcement
-from services.p2p.rejection import Reason, Rejected
+from services.p2p.wire.announcement import Announcement
+from services.p2p.wire.rejection import Reason, Rejected
 from shared.messages import Rollouts
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from services.p2p.announcement import place, place_id
-from services.p2p.gate import Gate
-from services.p2p.identities import Identity
-from services.p2p.protocol import NetworkError, Serve
+from services.p2p.network.identities import Identity
+from services.p2p.network.protocol import NetworkError, Serve
+from services.p2p.trust.gate import Gate
+from services.p2p.wire.announcement import place, place_id
 
 
 @dataclass

@@ -18,17 +18,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from services.p2p import metrics
-from services.p2p.announcement import Announcement, verify
-from services.p2p.notes import Notes
-from services.p2p.pacing import SHORTEST_S, next_wait
-from services.p2p.protocol import NetworkError, PeerNetwork
+from services.p2p.network.protocol import NetworkError, PeerNetwork
 from services.p2p.pulse import Pulse
-from services.p2p.quarantine import Quarantine
-from services.p2p.rejection import Reason, Rejected
 from services.p2p.rounds import Rounds
 from services.p2p.settings import P2PSettings
-from services.p2p.tally import Tally
-from services.p2p.validation import validate
+from services.p2p.traffic.pacing import SHORTEST_S, next_wait
+from services.p2p.trust.notes import Notes
+from services.p2p.trust.quarantine import Quarantine
+from services.p2p.trust.tally import Tally
+from services.p2p.wire.announcement import Announcement, verify
+from services.p2p.wire.rejection import Reason, Rejected
+from services.p2p.wire.validation import validate
 from shared.messages import Round
 from shared.runtime import Context
 from shared.streams import EVENTS, ROLLOUTS_PEER

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from services.p2p import metrics
-from services.p2p.tally import Tally
+from services.p2p.trust.tally import Tally
 from shared.messages import Rollouts
 from shared.queue import Store
 

@@ -13,14 +13,14 @@ import time
 from collections.abc import Callable, Mapping
 
 from services.p2p import metrics
-from services.p2p.announcement import VERSION, Announcement, sign
-from services.p2p.bodies import Bodies, Kept
-from services.p2p.identities import Identity
-from services.p2p.protocol import NetworkError, PeerNetwork
+from services.p2p.network.identities import Identity
+from services.p2p.network.protocol import NetworkError, PeerNetwork
 from services.p2p.pulse import Pulse
 from services.p2p.rounds import Rounds
 from services.p2p.settings import P2PSettings
-from services.p2p.validation import body_of
+from services.p2p.traffic.bodies import Bodies, Kept
+from services.p2p.wire.announcement import VERSION, Announcement, sign
+from services.p2p.wire.validation import body_of
 from shared.messages import Rollouts
 from shared.queue import Delivery
 from shared.runtime import Context

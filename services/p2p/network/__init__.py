@@ -1,0 +1,1 @@
+"""Being in the swarm: the daemons, the DHT, and staying connected."""

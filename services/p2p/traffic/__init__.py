@@ -1,0 +1,1 @@
+"""Rollouts on their way out and in."""

@@ -1,0 +1,1 @@
+"""What strangers may do here, and what is remembered of them."""

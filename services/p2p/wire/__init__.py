@@ -1,0 +1,1 @@
+"""What travels between households, and what makes it believable."""
