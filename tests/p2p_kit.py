@@ -72,6 +72,7 @@ def settings_of(folder: Path, **changes) -> P2PSettings:
         "rounds_kept": 3,
         "max_peers": 64,
         "quarantine": {"budget": 3, "half_life_s": 600},
+        "stock": {"bridge": False, "completions": 2, "peers": 16},
     }
     return P2PSettings.model_validate({**fields, **changes})
 

@@ -11,6 +11,8 @@ CONNECTED = Gauge("swarm_p2p_connected_peers", "Peers of other households in the
 QUARANTINED = Gauge("swarm_p2p_quarantined_peers", "Peers left alone because they failed too often lately")
 ANNOUNCED = Counter("swarm_p2p_announcements_total", "Announcements written into the DHT, repetitions included")
 ACCEPTED = Counter("swarm_p2p_rollouts_accepted_total", "Peers' rollouts that passed validation")
+STOCK_ACCEPTED = Counter("swarm_p2p_stock_rollouts_accepted_total", "Stock nodes' rollouts that passed, unsigned")
+STOCK_WRITTEN = Counter("swarm_p2p_stock_rollouts_written_total", "Own rollouts written for stock nodes")
 REJECTED = Counter("swarm_p2p_rejections_total", "Peers' records and bodies that were dropped", ["reason"])
 for reason in Reason:  # what has not happened yet is 0, not unknown
     REJECTED.labels(reason.value)

@@ -39,6 +39,14 @@ class QuarantineSettings(Settings):
     half_life_s: float = Field(gt=0)
 
 
+class StockSettings(Settings):
+    """Whether and how rollouts are exchanged with stock RL Swarm nodes."""
+
+    bridge: bool
+    completions: int = Field(ge=1, le=64)
+    peers: int = Field(ge=1, le=64)
+
+
 class P2PSettings(ServiceSettings):
     """What the service is told; every field is explained in config/p2p.yaml."""
 
@@ -57,6 +65,7 @@ class P2PSettings(ServiceSettings):
     rounds_kept: int = Field(ge=1, le=100)
     max_peers: int = Field(ge=1, le=2_000)
     quarantine: QuarantineSettings
+    stock: StockSettings
 
     @field_validator("host")
     @classmethod

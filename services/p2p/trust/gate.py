@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
+from services.p2p.bridge.door import Door
 from services.p2p.wire.announcement import authentic, check_time, place_id
 from services.p2p.wire.rejection import Reason, Rejected
 
@@ -25,6 +26,7 @@ class Gate:
     ) -> None:
         self._swarm, self._now = swarm, now
         self.on_refused = on_refused or (lambda reason, what: None)
+        self.door: Door | None = None  # to stock nodes, where the bridge is on
         self._subkeys: OrderedDict[bytes, set[str]] = OrderedDict()
 
     def admit(self, key_id: bytes, subkey: object, value: object, expiration: object) -> bool:
@@ -39,6 +41,9 @@ class Gate:
     def _check(self, key_id: bytes, subkey: object, value: object, expiration: object) -> None:
         if not isinstance(subkey, str) or not isinstance(value, bytes):
             raise Rejected(Reason.MALFORMED)
+        if self.door is not None and self.door.leads(key_id):
+            self.door.check(key_id, subkey, value, expiration, self._now())
+            return self._count(key_id, subkey)
         announcement = authentic(value, subkey)
         if announcement.swarm != self._swarm:
             raise Rejected(Reason.WRONG_SWARM)
