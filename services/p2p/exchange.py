@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import Protocol
 
 from services.p2p.bridge.bridge import Bridge
@@ -20,6 +21,8 @@ from services.p2p.traffic.bodies import Bodies
 from services.p2p.traffic.inbox import Inbox
 from services.p2p.traffic.outbox import Outbox
 from services.p2p.trust.gate import Gate
+from services.p2p.trust.notes import remember
+from services.p2p.trust.reputation import Reputation
 from services.p2p.trust.tally import Tally
 from shared.runtime import Context
 
@@ -41,6 +44,8 @@ async def exchange(
     pulse = Pulse(context.health, "membership", "rounds", "outbox", "inbox", *bridge)
     tally = Tally()
     gate.on_refused = tally.reject
+    reputation = Reputation(settings.quarantine.budget, settings.quarantine.half_life_s)
+    await remember(reputation, context.store, time.time())
     bodies = Bodies(context.store, tally, settings.rounds_kept)
     await bodies.load()
     network.serve(bodies.serve)
@@ -51,7 +56,7 @@ async def exchange(
         log.info("others can join through INITIAL_PEERS=%s", address)
     rounds = Rounds(context, pulse)
     outbox = Outbox(settings, context, network, known, bodies, rounds, pulse)
-    inbox = Inbox(settings, context, network, rounds, tally, pulse, outbox.announced)
+    inbox = Inbox(settings, context, network, rounds, tally, reputation, pulse, outbox.announced)
     book = PeerBook(settings.state_dir / "p2p" / "peers.json")
     membership = Membership(network, seats, context, pulse, book, settings.initial_peers)
     parts: list[Part] = [membership, rounds, outbox, inbox]
