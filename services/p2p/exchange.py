@@ -21,8 +21,10 @@ from services.p2p.traffic.bodies import Bodies
 from services.p2p.traffic.inbox import Inbox
 from services.p2p.traffic.outbox import Outbox
 from services.p2p.trust.gate import Gate
+from services.p2p.trust.members import Members
 from services.p2p.trust.notes import remember
 from services.p2p.trust.reputation import Reputation
+from services.p2p.trust.roster import Roster
 from services.p2p.trust.tally import Tally
 from shared.runtime import Context
 
@@ -55,11 +57,13 @@ async def exchange(
     for address in await network.addresses():
         log.info("others can join through INITIAL_PEERS=%s", address)
     rounds = Rounds(context, pulse)
+    gate.open_round = lambda: rounds.current
+    gate.members = Members(settings.members_only, lambda: network.hosted)
     outbox = Outbox(settings, context, network, known, bodies, rounds, pulse)
     inbox = Inbox(settings, context, network, rounds, tally, reputation, pulse, outbox.announced)
     book = PeerBook(settings.state_dir / "p2p" / "peers.json")
     membership = Membership(network, seats, context, pulse, book, settings.initial_peers)
-    parts: list[Part] = [membership, rounds, outbox, inbox]
+    parts: list[Part] = [Roster(gate.members, context), membership, rounds, outbox, inbox]
     if settings.stock.bridge:
         gate.door = Door()
         parts.append(Bridge(settings, context, network, rounds, bodies, gate.door, tally, pulse))

@@ -1,8 +1,9 @@
 import pytest
 
-from services.p2p.bridge.door import MAX_TOTAL, Door, key_of
+from services.p2p.bridge.door import MAX_PEERS, MAX_TOTAL, Door, key_of
 from services.p2p.bridge.layouts import MAX_VALUE
 from services.p2p.trust.gate import Gate
+from services.p2p.trust.members import Members
 from services.p2p.wire.announcement import HORIZON_S, place_id, sign
 from services.p2p.wire.rejection import Reason
 from tests.p2p_kit import SWARM, announcement_of, identity
@@ -64,6 +65,26 @@ ODD = {
     "a text for a moment": ({"expiration": "tomorrow"}, Reason.EXPIRED),
     "for ever": ({"expiration": NOW + HORIZON_S + 1}, Reason.FAR_EXPIRATION),
 }
+
+
+def test_where_only_members_may_write_strangers_have_no_grace(gate, refused):
+    gate.members = Members("true", lambda: ())
+    assert not admitted(gate)
+    gate.members.listed = frozenset({PEER})
+    assert admitted(gate)
+    assert refused == [Reason.NOT_MEMBER]
+
+
+def test_what_is_held_of_stock_nodes_is_kept_while_their_round_is_at_hand(gate):
+    assert gate.knows(KEY) and not gate.knows(place_id(key_of(5)))
+    gate.door.open(10)
+    assert not gate.knows(KEY)
+
+
+def test_a_key_has_so_many_subkeys_and_no_more(gate, refused):
+    peers = [f"{PEER[:-4]}{n:04}".replace("0", "x") for n in range(10_000)]
+    assert sum(admitted(gate, subkey=peer) for peer in dict.fromkeys(peers[:6_000])) == MAX_PEERS
+    assert set(refused) == {Reason.CROWDED}
 
 
 @pytest.mark.parametrize(("change", "reason"), ODD.values(), ids=ODD)

@@ -19,6 +19,7 @@ from services.p2p.wire.rejection import Reason, Rejected
 from shared.messages import PeerId
 
 ROUNDS = range(-1, 3)  # around the open one: the others' clocks are not ours
+MAX_PEERS = 512  # under one key
 MAX_TOTAL = 2_097_152  # bytes of one key; a dictionary of 4 MiB is lost to all its readers
 _PEER: TypeAdapter[str] = TypeAdapter(PeerId)
 
@@ -56,7 +57,8 @@ class Door:
         if not _is_readable(value):
             raise Rejected(Reason.MALFORMED)
         sizes = self._sizes[key_id]
-        if sizes.total() - sizes[subkey] + len(value) > MAX_TOTAL:
+        crowded = subkey not in sizes and len(sizes) >= MAX_PEERS
+        if crowded or sizes.total() - sizes[subkey] + len(value) > MAX_TOTAL:
             raise Rejected(Reason.CROWDED)
         sizes[subkey] = len(value)
 
