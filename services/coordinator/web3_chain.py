@@ -19,19 +19,18 @@ from services.coordinator.signer import NOBODY, Signer
 from shared.messages import Registration, Submission
 
 REQUEST_TIMEOUT_S = 10.0
+REQUESTS = 50  # in one batch: public nodes refuse more than 100
 
 
 class Web3Chain:
     """See `Chain`."""
 
-    def __init__(
-        self, url: str, signer: Signer, artifacts: Path, *, batch: int = 50, receipt_timeout_s: float = 60
-    ) -> None:
+    def __init__(self, url: str, signer: Signer, artifacts: Path, *, receipt_timeout_s: float = 60) -> None:
         provider = HTTPProvider(url, request_kwargs={"timeout": REQUEST_TIMEOUT_S}, exception_retry_configuration=None)
         self._artifacts = artifacts
         self._interface = Interface(artifact(artifacts, "SwarmCoordinator")[0])
         self._account = signer.address
-        self._rpc = Rpc(provider, url, batch)
+        self._rpc = Rpc(provider, url, REQUESTS)
         self._sender = Sender(self._rpc, signer, receipt_timeout_s)
         self._contract: str | None = None
         self._known: tuple[int, str] | None = None  # newest block seen, number and hash
