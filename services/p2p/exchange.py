@@ -1,4 +1,4 @@
-"""The four loops of the service on a network that is up, real or not; service.py draws how they hang together."""
+"""The five loops of the service on a network that is up, real or not; service.py draws how they hang together."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from services.p2p.network.membership import Membership
 from services.p2p.network.peerbook import PeerBook
 from services.p2p.network.protocol import PeerNetwork
 from services.p2p.network.seats import Seats
+from services.p2p.network.watch import Watch
 from services.p2p.pulse import Pulse
 from services.p2p.rounds import Rounds
 from services.p2p.settings import P2PSettings
@@ -27,7 +28,7 @@ async def exchange(
     settings: P2PSettings, context: Context, network: PeerNetwork, identities: list[Identity], gate: Gate
 ) -> None:
     """Run the loops on a network that is up."""
-    pulse = Pulse(context.health, "membership", "rounds", "outbox", "inbox")
+    pulse = Pulse(context.health, "watch", "membership", "rounds", "outbox", "inbox")
     tally = Tally()
     gate.on_refused = tally.reject
     bodies = Bodies(context.store, tally, settings.rounds_kept)
@@ -42,7 +43,7 @@ async def exchange(
     outbox = Outbox(settings, context, network, known, bodies, rounds, pulse)
     inbox = Inbox(settings, context, network, rounds, tally, pulse, outbox.announced)
     book = PeerBook(settings.state_dir / "p2p" / "peers.json")
-    membership = Membership(network, seats, context, pulse, book, settings.initial_peers)
+    membership = Membership(network, seats, context, pulse, rounds, book, settings.initial_peers)
     async with asyncio.TaskGroup() as group:
-        for part in (membership, rounds, outbox, inbox):
+        for part in (Watch(network, context, pulse), membership, rounds, outbox, inbox):
             group.create_task(part.run())

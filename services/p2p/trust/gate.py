@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from services.p2p.wire.announcement import authentic, check_time, place_id
+from services.p2p.wire.announcement import Announcement, authentic, check_time, place_id
 from services.p2p.wire.rejection import Reason, Rejected
 
 MAX_SUBKEYS = 2_048  # a dictionary travels in one message of 4 MiB at most: beyond that the whole key is lost
@@ -18,13 +18,14 @@ MAX_KEYS = 64  # keys whose subkeys are counted
 
 
 class Gate:
-    """Admits records; tells `on_refused` of those that it does not."""
+    """Admits records and tells `on_admitted`; tells `on_refused` of those that it does not."""
 
     def __init__(
         self, swarm: str, now: Callable[[], float], on_refused: Callable[[Reason, str], object] | None = None
     ) -> None:
         self._swarm, self._now = swarm, now
         self.on_refused = on_refused or (lambda reason, what: None)
+        self.on_admitted: Callable[[Announcement], object] = lambda announcement: None
         self._subkeys: OrderedDict[bytes, set[str]] = OrderedDict()
 
     def admit(self, key_id: bytes, subkey: object, value: object, expiration: object) -> bool:
@@ -48,6 +49,7 @@ class Gate:
         if announcement.expires != expiration:
             raise Rejected(Reason.WRONG_EXPIRATION)
         self._count(key_id, subkey)
+        self.on_admitted(announcement)
 
     def _count(self, key_id: bytes, subkey: str) -> None:
         known = self._subkeys.setdefault(key_id, set())
