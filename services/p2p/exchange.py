@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from services.p2p.network.identities import Identity
 from services.p2p.network.membership import Membership
@@ -18,6 +19,10 @@ from services.p2p.traffic.bodies import Bodies
 from services.p2p.traffic.inbox import Inbox
 from services.p2p.traffic.outbox import Outbox
 from services.p2p.trust.gate import Gate
+from services.p2p.trust.members import Members
+from services.p2p.trust.notes import remember
+from services.p2p.trust.reputation import Reputation
+from services.p2p.trust.roster import Roster
 from services.p2p.trust.tally import Tally
 from shared.runtime import Context
 
@@ -31,6 +36,8 @@ async def exchange(
     pulse = Pulse(context.health, "watch", "membership", "rounds", "outbox", "inbox")
     tally = Tally()
     gate.on_refused = tally.reject
+    reputation = Reputation(settings.quarantine.budget, settings.quarantine.half_life_s)
+    await remember(reputation, context.store, time.time())
     bodies = Bodies(context.store, tally, settings.rounds_kept)
     await bodies.load()
     network.serve(bodies.serve)
@@ -40,10 +47,12 @@ async def exchange(
     for address in await network.addresses():
         log.info("others can join through INITIAL_PEERS=%s", address)
     rounds = Rounds(context, pulse)
+    gate.open_round = lambda: rounds.current
+    gate.members = Members(settings.members_only, lambda: network.hosted)
     outbox = Outbox(settings, context, network, known, bodies, rounds, pulse)
-    inbox = Inbox(settings, context, network, rounds, tally, pulse, outbox.announced)
+    inbox = Inbox(settings, context, network, rounds, tally, reputation, pulse, outbox.announced)
     book = PeerBook(settings.state_dir / "p2p" / "peers.json")
     membership = Membership(network, seats, context, pulse, rounds, book, settings.initial_peers)
     async with asyncio.TaskGroup() as group:
-        for part in (Watch(network, context, pulse), membership, rounds, outbox, inbox):
+        for part in (Watch(network, context, pulse), Roster(gate.members, context), membership, rounds, outbox, inbox):
             group.create_task(part.run())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from services.p2p.trust.offence import Offence
 from services.p2p.wire.rejection import Reason
 
 HOSTED = Gauge("swarm_p2p_hosted_peers", "Peers hosted by this household")
@@ -12,6 +13,9 @@ LINKED = Gauge("swarm_p2p_linked_peers", "Peers of other households whose announ
 LOST = Gauge("swarm_p2p_lost_peers", "Peers that train by the chain's word and cannot be reached")
 CLONED = Gauge("swarm_p2p_cloned_identities", "Hosted peers as which somebody else speaks too")
 QUARANTINED = Gauge("swarm_p2p_quarantined_peers", "Peers left alone because they failed too often lately")
+OFFENCES = Counter("swarm_p2p_offences_total", "What peers provably did wrong, by kind", ["offence"])
+for offence in Offence:
+    OFFENCES.labels(offence.value)
 ANNOUNCED = Counter("swarm_p2p_announcements_total", "Announcements written into the DHT, repetitions included")
 ACCEPTED = Counter("swarm_p2p_rollouts_accepted_total", "Peers' rollouts that passed validation")
 REJECTED = Counter("swarm_p2p_rejections_total", "Peers' records and bodies that were dropped", ["reason"])

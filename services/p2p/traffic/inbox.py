@@ -24,7 +24,8 @@ from services.p2p.rounds import Rounds
 from services.p2p.settings import P2PSettings
 from services.p2p.traffic.pacing import SHORTEST_S, next_wait
 from services.p2p.trust.notes import Notes
-from services.p2p.trust.quarantine import Quarantine
+from services.p2p.trust.offence import Offence
+from services.p2p.trust.reputation import Reputation
 from services.p2p.trust.tally import Tally
 from services.p2p.wire.announcement import Announcement, verify
 from services.p2p.wire.rejection import Reason, Rejected
@@ -72,14 +73,15 @@ class Inbox:
         network: PeerNetwork,
         rounds: Rounds,
         tally: Tally,
+        reputation: Reputation,
         pulse: Pulse,
         news: asyncio.Event,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._settings, self._context, self._network, self._rounds = settings, context, network, rounds
         self._tally, self._pulse, self._news, self._now = tally, pulse, news, now
-        self._quarantine = Quarantine(settings.quarantine.budget, settings.quarantine.half_life_s)
-        self._notes = Notes(context.store)
+        self._reputation = reputation
+        self._notes = Notes(context.store, reputation)
         self._slots = asyncio.Semaphore(settings.fetch_concurrency)
         self._open: _Open | None = None
         self._finished = ""  # key of the final round, once it is over
@@ -93,7 +95,7 @@ class Inbox:
                 await self._follow()
                 if self._open is not None:
                     await self._look(self._open, fetches, tasks)
-                await self._notes.tell(self._quarantine.held(self._now()))
+                await self._notes.tell(self._now())
                 self._pulse.advance("inbox")
                 await self._pause()
             for task in tasks:
@@ -137,7 +139,7 @@ class Inbox:
         self._regulars = {peer for peer, course in old.courses.items() if course.accepted}
         if report:
             await self._context.queue.publish(EVENTS, self._tally.close(old.round.number, self._now()))
-            await self._notes.tell(self._quarantine.held(self._now()), round_over=True)
+            await self._notes.tell(self._now(), round_over=True)
 
     async def _look(self, at: _Open, fetches: asyncio.TaskGroup, tasks: set[asyncio.Task[None]]) -> None:
         """Read the round's announcements and set everything new on its way."""
@@ -158,7 +160,6 @@ class Inbox:
                 task.add_done_callback(tasks.discard)
         news = before != (len(at.courses), sum(course.done for course in at.courses.values()))
         at.wait_s = next_wait(at.wait_s, self._settings.poll_s, news=news, complete=self._complete(at))
-        metrics.QUARANTINED.set(len(self._quarantine.held(self._now())))
 
     def _complete(self, at: _Open) -> bool:
         """Whether all who are expected are here: the regulars. A hosted peer may have no trainer, or none yet."""
@@ -204,7 +205,7 @@ class Inbox:
             raise Rejected(Reason.LATE)
         if course is not None and course.accepted:
             raise Rejected(Reason.DUPLICATE)
-        if self._quarantine.holds(peer, now):
+        if self._reputation.holds(peer, now):
             raise Rejected(Reason.QUARANTINED)
         if announcement.size > self._settings.body_limit:
             raise Rejected(Reason.TOO_LARGE)
@@ -234,7 +235,7 @@ class Inbox:
             self._reject(at, peer, verdict.reason, course.sha256)
             course.done = True
             if verdict.reason is not Reason.LATE:
-                self._quarantine.fail(peer, self._now())
+                self._reputation.fail(peer, Offence.RUBBISH, self._now())
         finally:
             course.busy = False
 
@@ -253,4 +254,4 @@ class Inbox:
         if course.tries >= TRIES:
             course.done = True
             self._reject(at, peer, Reason.UNREACHABLE)
-            self._quarantine.fail(peer, self._now())
+            self._reputation.fail(peer, Offence.UNREACHABLE, self._now())
