@@ -9,9 +9,10 @@
                                                              |  fetch, judge   +----Exchanged------> identity
     chain's bootnodes, INITIAL_PEERS, peer book --> Membership --> meets peers
                                                     Watch -------> p2pd that died or hangs is started anew
+    Bodies --> Bridge, if it is on --> stock RL Swarm nodes --> Bridge --ROLLOUTS_PEER, unsigned--> trainer
     trainers that find no free peer --------------> Seats -------> one more peer, the household and the chain told
 
-The five loops run side by side and wait for nobody but the queue and the network, each within a limit. `Gate` stands
+The loops run side by side and wait for nobody but the queue and the network, each within a limit. `Gate` stands
 between the network and whatever strangers store here; `Tally` counts what the loops and the gate did in the round,
 `Notes` tell people what is known of each peer.
 """

@@ -154,12 +154,12 @@ class Node:
         if not self.alive:
             raise NetworkError("p2pd died")
 
-    async def read(self, key: str) -> dict[str, bytes]:
-        """All records under a key that this node and the nodes near the key hold; the later one of two."""
+    async def read(self, key: str, beam: int = BEAM) -> dict[str, bytes]:
+        """All records under a key that this node and the `beam` nodes nearest to it hold; the later one of two."""
         key_id, dht = DHTID.generate(source=key), self._dht
         found: dict[str, tuple[float, bytes]] = {}
         _merge(found, dht.protocol.storage.get(key_id))
-        nodes = dict(dht.protocol.routing_table.get_nearest_neighbors(key_id, BEAM, exclude=dht.node_id))
+        nodes = dict(dht.protocol.routing_table.get_nearest_neighbors(key_id, beam, exclude=dht.node_id))
 
         async def ask(node: DHTID, keys: Sequence[DHTID]) -> dict[DHTID, tuple[tuple[DHTID, ...], bool]]:
             answer = await dht._call_find_with_blacklist(nodes[node], keys)
@@ -171,7 +171,7 @@ class Node:
             return {key_id: (tuple(further), False)}
 
         if nodes:
-            search = traverse_dht([key_id], list(nodes), BEAM, 4, 1, ask, None, False, {key_id: {dht.node_id}})
+            search = traverse_dht([key_id], list(nodes), beam, 4, 1, ask, None, False, {key_id: {dht.node_id}})
             with contextlib.suppress(NetworkError):  # out of time: what came until now is good
                 await _limited(search)
         return {peer: value for peer, (_, value) in found.items()}
