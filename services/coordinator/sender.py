@@ -29,6 +29,7 @@ GAS_MARGIN = 1.5  # over the node's estimate: transactions of the same batch cha
 BUMP, BUMP_CAP = 1.25, 4.0  # on the gas price, after a failure; nodes ask for 1.1 to replace a transaction
 PORTION = 50  # transactions
 AT_ONCE_S = 0.3  # a node that has mined a portion within this mines at once
+ATTEMPTS = 4  # to look for receipts
 WAIT_S, WAIT_CAP_S = 0.01, 0.5  # between two looks for receipts, growing
 THERE = ("already known", "already imported")  # what nodes say of a transaction they have
 
@@ -92,10 +93,21 @@ class Sender:
     async def _mined(self, hash_: str, within_s: float) -> bool:
         until = time.monotonic() + within_s
         while True:
-            (receipt,) = await self._rpc.sure([("eth_getTransactionReceipt", [hash_])])
-            if receipt or time.monotonic() > until:
-                return bool(receipt)
+            if (found := await self._there([hash_])) or time.monotonic() > until:
+                return bool(found)
             await asyncio.sleep(WAIT_S)
+
+    async def _there(self, hashes: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The receipts that there are, by hash. A node that does not answer says nothing of what it has: ask again."""
+        for attempt in range(ATTEMPTS):
+            try:
+                answers = await self._rpc.sure([("eth_getTransactionReceipt", [hash_]) for hash_ in hashes])
+                return {hash_: receipt for hash_, receipt in zip(hashes, answers, strict=True) if receipt}
+            except ChainError:
+                if attempt + 1 == ATTEMPTS:
+                    raise
+                await asyncio.sleep(WAIT_CAP_S)
+        return {}
 
     async def _signed(self, transactions: Sequence[Transaction]) -> list[Signed]:
         # Nothing of ours is in flight, so the latest block knows the nonce; a transaction that got stuck, or was left
@@ -122,9 +134,7 @@ class Sender:
         found: dict[str, dict[str, Any]] = {}
         until, wait_s = time.monotonic() + self._timeout_s, WAIT_S
         while True:
-            missing = [hash_ for hash_ in hashes if hash_ not in found]
-            answers = await self._rpc.sure([("eth_getTransactionReceipt", [hash_]) for hash_ in missing])
-            found |= {hash_: receipt for hash_, receipt in zip(missing, answers, strict=True) if receipt}
+            found |= await self._there([hash_ for hash_ in hashes if hash_ not in found])
             if len(found) == len(set(hashes)):
                 return [found[hash_] for hash_ in hashes]
             if chain != self._chain:
