@@ -68,6 +68,7 @@ contract PredictionMarket {
 
     uint256 private constant MAX_CHOICES = 255;
     uint256 private constant MAX_CLUES = 40;
+    uint256 private constant MAX_DURATION = 30 days;
 
     /// @notice A role of the SwarmCoordinator: makes games, shows clues, closes bets and reveals answers.
     bytes32 public constant MARKET_MANAGER_ROLE = keccak256("MARKET_MANAGER_ROLE");
@@ -110,7 +111,7 @@ contract PredictionMarket {
     error OnlyOwner();
     /// @notice The caller lacks MARKET_MANAGER_ROLE on the SwarmCoordinator.
     error OnlyMarketManager();
-    /// @notice A game has 2 to 255 choices, 1 to 40 clues, and an end that is to come.
+    /// @notice A game has 2 to 255 choices, 1 to 40 clues, and an end within 30 days.
     error InvalidGame();
     /// @notice There is no game of this number.
     error UnknownGame();
@@ -190,7 +191,7 @@ contract PredictionMarket {
     /// @notice Begins a game; market managers only. No clue is shown yet.
     /// @param choiceCount How many choices there are, 2 to 255.
     /// @param clueCount How many clues there will be, 1 to 40.
-    /// @param revealBy Unix seconds; without an answer by then every bet goes back.
+    /// @param revealBy Unix seconds, at most 30 days ahead; without an answer by then every bet goes back.
     /// @param commitment keccak-256 of the right choice and of a secret salt, each in 32 bytes.
     /// @return gameId The game's number, counted from 0.
     function createGame(uint256 choiceCount, uint256 clueCount, uint64 revealBy, bytes32 commitment)
@@ -199,7 +200,8 @@ contract PredictionMarket {
         returns (uint256 gameId)
     {
         if (choiceCount < 2 || choiceCount > MAX_CHOICES) revert InvalidGame();
-        if (clueCount == 0 || clueCount > MAX_CLUES || revealBy <= block.timestamp) revert InvalidGame();
+        if (clueCount == 0 || clueCount > MAX_CLUES) revert InvalidGame();
+        if (revealBy <= block.timestamp || revealBy > block.timestamp + MAX_DURATION) revert InvalidGame();
         gameId = _games.length;
         Game storage game = _games.push();
         game.choiceCount = uint8(choiceCount);

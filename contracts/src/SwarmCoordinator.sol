@@ -290,8 +290,7 @@ contract SwarmCoordinator is Initializable, UUPSUpgradeable {
     /// @notice Makes the caller the owner of a peer id. An account may own many.
     /// @param peerId An id nobody owns yet.
     function registerPeer(string calldata peerId) external {
-        if (_rules.proofRequired) revert ProofRequired();
-        _register(peerId);
+        _register(peerId, false);
     }
 
     /// @notice Makes the caller the owner of a peer id whose key it holds: RSA of 2,048 bits, exponent 65537.
@@ -303,7 +302,7 @@ contract SwarmCoordinator is Initializable, UUPSUpgradeable {
     {
         if (keccak256(bytes(PeerProof.peerIdOf(publicKey))) != _key(peerId)) revert InvalidProof();
         if (!PeerProof.isSigned(publicKey, signature, registrationMessage(msg.sender))) revert InvalidProof();
-        _register(peerId);
+        _register(peerId, true);
     }
 
     /// @notice What a peer's key signs to be registered by an account: worth nothing to another account, on another
@@ -594,10 +593,11 @@ contract SwarmCoordinator is Initializable, UUPSUpgradeable {
         return (currentRound, currentStage);
     }
 
-    function _register(string calldata peerId) private {
+    function _register(string calldata peerId, bool isProven) private {
         Rules memory on = _rules;
         bytes32 key = _key(peerId);
         if (_peers[key].owner != address(0)) revert PeerIdAlreadyRegistered();
+        if (on.proofRequired && !isProven) revert ProofRequired();
         _checkListed(on);
         _checkPeerId(on, peerId);
         _remember(peerId);

@@ -160,12 +160,16 @@ def _error_name(contract: Contract, data: str) -> str:
     return data.removeprefix("0x")
 
 
+@pytest.fixture(scope="session")
+def implementation(anvil: Anvil) -> Contract:
+    """The contract's code, to which every proxy points."""
+    return _create(Web3(Web3.HTTPProvider(anvil.url)), Account.create(), "SwarmCoordinator")
+
+
 @pytest.fixture
-def deployed(anvil: Anvil) -> Deployed:
+def deployed(anvil: Anvil, implementation: Contract) -> Deployed:
     """A fresh contract behind its proxy, owned by a fresh account."""
-    web3 = Web3(Web3.HTTPProvider(anvil.url))
-    owner: LocalAccount = Account.create()
-    implementation = _create(web3, owner, "SwarmCoordinator")
+    web3, owner = implementation.w3, Account.create()
     first_call = implementation.encode_abi("initialize", [owner.address])
     proxy = _create(web3, owner, "ERC1967Proxy", implementation.address, first_call)
     return Deployed(anvil.url, web3, web3.eth.contract(address=proxy.address, abi=implementation.abi), owner)

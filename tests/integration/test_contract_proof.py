@@ -60,6 +60,8 @@ def test_where_proof_is_required_there_is_no_other_way(deployed: Deployed, key: 
     peer, public, signature = proof(deployed, key, account.address)
     assert refusal(deployed, account, "registerPeer", peer) == "ProofRequired"
     do(deployed, account, WITH_PROOF, peer, public, signature)
+    # To a node that only asks for it again, it is done.
+    assert refusal(deployed, account, "registerPeer", peer) == "PeerIdAlreadyRegistered"
 
 
 def test_a_proof_is_worth_nothing_to_another_account(deployed: Deployed, key: RSAPrivateKey) -> None:

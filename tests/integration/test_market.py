@@ -377,8 +377,11 @@ def test_a_game_may_be_as_large_as_it_may_be(market: Market) -> None:
     assert market.claim("ann", game) == 3
 
 
-def test_a_game_ends_in_the_future(market: Market) -> None:
-    assert refusal(market.market, market.manager, "createGame", 2, 1, now(market.market) - 1, SALT) == "InvalidGame"
+def test_a_game_ends_within_30_days(market: Market) -> None:
+    soon = now(market.market)
+    for end in (0, soon - 1, soon + 31 * 86_400, 2**64 - 1):
+        assert refusal(market.market, market.manager, "createGame", 2, 1, end, SALT) == "InvalidGame"
+    market.create(lasts_s=30 * 86_400 - 60)
 
 
 def test_clues_come_in_order_and_each_once(market: Market) -> None:
