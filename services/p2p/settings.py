@@ -8,8 +8,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from services.p2p.network.reach import Relay
+from services.p2p.trust.members import Mode
 from shared.settings import ServiceSettings, Settings
 
 ADDRESS = r"^/(ip4|ip6|dns|dns4|dns6)/[^/\s]{1,253}/tcp/\d{1,5}/p2p/[1-9A-HJ-NP-Za-km-z]{20,128}$"
@@ -39,6 +41,14 @@ class QuarantineSettings(Settings):
     half_life_s: float = Field(gt=0)
 
 
+class StockSettings(Settings):
+    """Whether and how rollouts are exchanged with stock RL Swarm nodes."""
+
+    bridge: bool
+    completions: int = Field(ge=1, le=64)
+    peers: int = Field(ge=1, le=64)
+
+
 class P2PSettings(ServiceSettings):
     """What the service is told; every field is explained in config/p2p.yaml."""
 
@@ -47,6 +57,8 @@ class P2PSettings(ServiceSettings):
     host: str
     port: int = Field(ge=0, lt=65536)
     announce_host: str | None
+    bootnode: bool
+    relay: Annotated[Relay, BeforeValidator(lambda given: "off" if given is False else str(given).lower())]
     initial_peers: Annotated[tuple[str, ...], BeforeValidator(_split)]
     identity_path: Path | None
     announce_s: float = Field(ge=10, le=3_000)  # peers refuse more than an hour
@@ -56,7 +68,10 @@ class P2PSettings(ServiceSettings):
     fetch_timeout_s: float = Field(gt=0)
     rounds_kept: int = Field(ge=1, le=100)
     max_peers: int = Field(ge=1, le=2_000)
+    seed: int
+    members_only: Annotated[Mode, BeforeValidator(lambda given: str(given).lower())]
     quarantine: QuarantineSettings
+    stock: StockSettings
 
     @field_validator("host")
     @classmethod
@@ -71,6 +86,17 @@ class P2PSettings(ServiceSettings):
             if not is_address(text):
                 raise ValueError(f"{text!r} is not of the form /ip4/<address>/tcp/<port>/p2p/<peer id>")
         return addresses
+
+    @model_validator(mode="after")
+    def _has_a_place(self) -> P2PSettings:
+        if self.bootnode and not self.port:
+            raise ValueError("a bootnode (P2P_BOOTNODE) needs a port that stays (P2P_PORT)")
+        return self
+
+    @property
+    def listen_host(self) -> str:
+        """The address to listen on; a bootnode that nobody outside can call would be none."""
+        return "0.0.0.0" if self.bootnode and ip_address(self.host).is_loopback else self.host  # noqa: S104
 
     @property
     def seats_bound(self) -> int:
