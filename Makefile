@@ -72,7 +72,7 @@ model: $(VENV)/.all  ## Train the embedded model anew
 	@$(BIN)/python -m services.trainer.warmup
 
 contracts: $(VENV)/.all  ## Compile the Solidity sources anew (needs npm)
-	@cd contracts && npm ci --silent --no-fund --no-audit && node build.mjs
+	@cd contracts && npm ci --omit=optional --silent --no-fund --no-audit && node build.mjs
 
 bench-sapo: $(VENV)/.dev  ## Does learning from peers help? Half an hour (SAPO=--smoke: three minutes)
 	@$(BIN)/python -m benchmarks.sapo $(SAPO)
