@@ -16,7 +16,9 @@ from services.p2p.settings import P2PSettings
 from services.p2p.traffic.bodies import Bodies
 from services.p2p.traffic.inbox import Inbox
 from services.p2p.traffic.outbox import Outbox
+from services.p2p.traffic.survey import Survey
 from services.p2p.trust.gate import Gate
+from services.p2p.trust.quarantine import Quarantine
 from services.p2p.trust.tally import Tally
 from shared.runtime import Context
 
@@ -39,8 +41,10 @@ async def exchange(
     for address in await network.addresses():
         log.info("others can join through INITIAL_PEERS=%s", address)
     rounds = Rounds(context, pulse)
-    outbox = Outbox(settings, context, network, known, bodies, rounds, pulse)
-    inbox = Inbox(settings, context, network, rounds, tally, pulse, outbox.announced)
+    survey = Survey()
+    outbox = Outbox(settings, context, network, known, bodies, rounds, survey, pulse)
+    trust = Quarantine(settings.quarantine.budget, settings.quarantine.half_life_s)
+    inbox = Inbox(settings, context, network, rounds, tally, trust, survey, pulse, outbox.announced)
     book = PeerBook(settings.state_dir / "p2p" / "peers.json")
     membership = Membership(network, seats, context, pulse, book, settings.initial_peers)
     async with asyncio.TaskGroup() as group:

@@ -56,6 +56,7 @@ class P2PSettings(ServiceSettings):
     fetch_timeout_s: float = Field(gt=0)
     rounds_kept: int = Field(ge=1, le=100)
     max_peers: int = Field(ge=1, le=2_000)
+    external_groups: int = Field(ge=0)
     quarantine: QuarantineSettings
 
     @field_validator("host")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from services.p2p.trust.gate import MAX_KEYS, MAX_SUBKEYS, Gate
 from services.p2p.wire import announcement as module
 from services.p2p.wire.announcement import DOMAIN, MAX_ANNOUNCEMENT, place_id, sign, verify
+from services.p2p.wire.buckets import Place, places_of
 from services.p2p.wire.rejection import Reason, Rejected
 from tests.p2p_kit import SWARM, announcement_of, identity
 
@@ -49,7 +50,7 @@ def test_what_was_signed_comes_out_again():
     value = sign(told, identity(ANN))
     assert check(value) == told
     assert len(value) < MAX_ANNOUNCEMENT / 2
-    assert told.key == "rlswarm/lab/1/0"
+    assert told.keys == ("rlswarm/lab/1/0/0/0",)
 
 
 def test_a_reader_that_knows_no_trailer_decodes_the_announcement():
@@ -129,6 +130,8 @@ def rubbish() -> dict[str, bytes]:
         "huge": resigned({**fields, "round": 2**63}),
         "no size": resigned({**fields, "size": 0}),
         "too many groups": resigned({**fields, "groups": 100_000}),
+        "more informative groups than groups": resigned({**fields, "informative": 2}),
+        "a level beyond the last": resigned({**fields, "level": 17}),
         "short hash": resigned({**fields, "sha256": "ab"}),
         "strange peer": resigned({**fields, "peer": "../../etc"}),
         "one more field": resigned({**fields, "extra": 1}),
@@ -173,17 +176,28 @@ def gate_and_log(now: float | None = None) -> tuple[Gate, list[Reason]]:
 def test_the_gate_admits_a_record_in_its_place_only():
     gate, refused = gate_and_log()
     told = announcement_of(identity(ANN), BODY)
-    value, here = sign(told, identity(ANN)), place_id(told.key)
+    value, here = sign(told, identity(ANN)), place_id(told.keys[0])
     assert gate.admit(here, told.peer, value, told.expires)
-    assert not gate.admit(place_id("rlswarm/lab/2/0"), told.peer, value, told.expires)
+    assert not gate.admit(place_id("rlswarm/lab/2/0/0/0"), told.peer, value, told.expires)
     assert not gate.admit(here, identity(EVE).peer_id, value, told.expires)
-    assert refused == [Reason.WRONG_ROUND, Reason.WRONG_PEER]
+    assert refused == [Reason.WRONG_PLACE, Reason.WRONG_PEER]
+
+
+def test_the_gate_admits_a_record_in_its_authors_bucket_of_its_level_and_of_the_one_below():
+    gate, refused = gate_and_log()
+    told = announcement_of(identity(ANN), BODY, level=5)
+    value, own = sign(told, identity(ANN)), places_of(SWARM, 1, 0, told.peer, 5)
+    assert told.keys == tuple(place.key(SWARM) for place in own)
+    everywhere = [Place(1, 0, level, bucket) for level in range(8) for bucket in range(2**level)]
+    admitted = [at for at in everywhere if gate.admit(place_id(at.key(SWARM)), told.peer, value, told.expires)]
+    assert admitted == sorted(own, key=lambda place: place.level)
+    assert set(refused) == {Reason.WRONG_PLACE}
 
 
 def test_the_gate_refuses_what_would_brick_prolong_or_outlive():
     gate, refused = gate_and_log()
     told = announcement_of(identity(ANN), BODY)
-    value, here = sign(told, identity(ANN)), place_id(told.key)
+    value, here = sign(told, identity(ANN)), place_id(told.keys[0])
     assert not gate.admit(here, None, value, told.expires)  # a plain value
     assert not gate.admit(here, told.peer, [1], told.expires)
     assert not gate.admit(here, told.peer, value, told.expires + 1)
@@ -191,7 +205,7 @@ def test_the_gate_refuses_what_would_brick_prolong_or_outlive():
     far = announcement_of(identity(ANN), BODY, expires=time.time() + 10_000)
     assert not gate.admit(here, told.peer, sign(far, identity(ANN)), far.expires)
     other = announcement_of(identity(ANN), BODY, swarm="other")
-    assert not gate.admit(place_id(other.key), told.peer, sign(other, identity(ANN)), other.expires)
+    assert not gate.admit(place_id(other.keys[0]), told.peer, sign(other, identity(ANN)), other.expires)
     assert refused == [
         Reason.MALFORMED,
         Reason.MALFORMED,
@@ -207,7 +221,7 @@ def test_a_key_takes_so_many_peers_and_knows_those_it_has(monkeypatch):
     gate, refused = gate_and_log()
     for who, admitted in ((ANN, True), (EVE, False), (ANN, True)):
         told = announcement_of(identity(who), BODY)
-        assert gate.admit(place_id(told.key), told.peer, sign(told, identity(who)), told.expires) is admitted
+        assert gate.admit(place_id(told.keys[0]), told.peer, sign(told, identity(who)), told.expires) is admitted
     assert refused == [Reason.CROWDED]
     assert MAX_SUBKEYS * 1_500 < 4 * 2**20  # all of them fit into one message
 
@@ -216,7 +230,7 @@ def test_the_gate_remembers_a_bounded_number_of_keys():
     gate, _ = gate_and_log()
     for number in range(MAX_KEYS + 5):
         told = announcement_of(identity(ANN), BODY, number)
-        assert gate.admit(place_id(told.key), told.peer, sign(told, identity(ANN)), told.expires)
+        assert gate.admit(place_id(told.keys[0]), told.peer, sign(told, identity(ANN)), told.expires)
     assert len(gate._subkeys) == MAX_KEYS
 
 
