@@ -28,13 +28,13 @@ PURE := $(subst $(space),$(comma),$(strip \
     $(addprefix forward/,packing padding) games/debate/rules evaluation/estimates) \
   $(patsubst %,services/coordinator/%.py,rounds pace verdicts calls) \
   $(patsubst %,services/p2p/%.py,$(addprefix wire/,announcement buckets rejection validation) \
-    $(addprefix trust/,gate quarantine tally) $(addprefix traffic/,choice pacing survey watch) network/population) \
+    $(addprefix trust/,gate reputation tally) $(addprefix traffic/,choice pacing survey watch) network/population) \
   $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/policy signing/rate) \
   $(patsubst %,services/local/%.py,summary snapshot history conf) \
   $(patsubst %,shared/%.py,messages asks streams tasks names settings)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test test-unit lint format model contracts bench bench-sapo bench-trainer e2e fresh chaos wheelhouse sbom release-check clean
+.PHONY: help setup install demo test test-unit test-chaos lint format model contracts bench bench-sapo bench-trainer e2e fresh chaos wheelhouse sbom release-check clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ test: lint test-unit  ## Linters, types, import rules, all tests
 test-unit: $(VENV)/.dev  ## Only the quick tests; decisions must be covered to the last branch
 	@$(BIN)/python -m pytest tests/unit --cov --cov-report=
 	@$(BIN)/coverage report --show-missing --fail-under=100 --include='$(PURE)'
+
+test-chaos: $(VENV)/.dev  ## The long tests of the peer network: hostile peers, bad lines, kills (ONLY=file; needs root for some)
+	@$(BIN)/python -m pytest -s -v tests/chaos$(if $(ONLY),/$(ONLY))
 
 lint: $(VENV)/.dev  ## Style, types and import rules
 	@$(BIN)/ruff check .

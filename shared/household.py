@@ -90,7 +90,8 @@ class PeerNote(BaseModel):
     accepted: int  # rollouts taken since this service was started
     rejected: dict[str, int]  # rollouts dropped since then, by reason
     quarantined: bool
-    reason: str = ""  # the last reason for which something was dropped
+    reason: str = ""  # why it is in quarantine; else the last reason for which something was dropped
+    until: float | None = None  # unix seconds, when it is left alone no more; None: it is not in quarantine
 
 
 class Activity(BaseModel):

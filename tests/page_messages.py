@@ -55,7 +55,9 @@ def notes() -> list[PeerNote]:
             for n, peer in enumerate(OTHERS[:9])
         ),
         PeerNote(peer_id=OTHERS[9], round=139, accepted=12, rejected={"late": 2}, quarantined=False, reason="late"),
-        PeerNote(peer_id=OTHERS[12], round=131, accepted=0, rejected=bad, quarantined=True, reason="bad_signature"),
+        PeerNote(
+            peer_id=OTHERS[12], round=131, accepted=0, rejected=bad, quarantined=True, reason="rubbish", until=2e9
+        ),
     ]
 
 

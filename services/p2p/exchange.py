@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from services.p2p.network.identities import Identity
 from services.p2p.network.membership import Membership
@@ -18,7 +19,8 @@ from services.p2p.traffic.inbox import Inbox
 from services.p2p.traffic.outbox import Outbox
 from services.p2p.traffic.survey import Survey
 from services.p2p.trust.gate import Gate
-from services.p2p.trust.quarantine import Quarantine
+from services.p2p.trust.notes import remember
+from services.p2p.trust.reputation import Reputation
 from services.p2p.trust.tally import Tally
 from shared.runtime import Context
 
@@ -32,6 +34,8 @@ async def exchange(
     pulse = Pulse(context.health, "membership", "rounds", "outbox", "inbox")
     tally = Tally()
     gate.on_refused = tally.reject
+    reputation = Reputation(settings.quarantine.budget, settings.quarantine.half_life_s)
+    await remember(reputation, context.store, time.time())
     bodies = Bodies(context.store, tally, settings.rounds_kept)
     await bodies.load()
     network.serve(bodies.serve)
@@ -43,8 +47,7 @@ async def exchange(
     rounds = Rounds(context, pulse)
     survey = Survey()
     outbox = Outbox(settings, context, network, known, bodies, rounds, survey, pulse)
-    trust = Quarantine(settings.quarantine.budget, settings.quarantine.half_life_s)
-    inbox = Inbox(settings, context, network, rounds, tally, trust, survey, pulse, outbox.announced)
+    inbox = Inbox(settings, context, network, rounds, tally, reputation, survey, pulse, outbox.announced)
     book = PeerBook(settings.state_dir / "p2p" / "peers.json")
     membership = Membership(network, seats, context, pulse, book, settings.initial_peers)
     async with asyncio.TaskGroup() as group:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from services.p2p.trust.offence import Offence
 from services.p2p.wire.rejection import Reason
 
 HOSTED = Gauge("swarm_p2p_hosted_peers", "Peers hosted by this household")
 CONNECTED = Gauge("swarm_p2p_connected_peers", "Peers of other households in the routing tables")
 ANNOUNCING = Gauge("swarm_p2p_announcing_peers", "Peers that announce rollouts in a round, as counted in some buckets")
 QUARANTINED = Gauge("swarm_p2p_quarantined_peers", "Peers left alone because they failed too often lately")
+OFFENCES = Counter("swarm_p2p_offences_total", "What peers provably did wrong, by kind", ["offence"])
+for offence in Offence:
+    OFFENCES.labels(offence.value)
 ANNOUNCED = Counter("swarm_p2p_announcements_total", "Announcements written into the DHT, repetitions included")
 ACCEPTED = Counter("swarm_p2p_rollouts_accepted_total", "Peers' rollouts that passed validation")
 REJECTED = Counter("swarm_p2p_rejections_total", "Peers' records and bodies that were dropped", ["reason"])

@@ -1,4 +1,4 @@
-"""The small parts: quarantine, pacing, pulse, tally, peer book, settings."""
+"""The small parts: pacing, pulse, tally, peer book, settings."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from services.p2p.network.peerbook import MAX_ADDRESSES, PeerBook
 from services.p2p.pulse import Pulse
 from services.p2p.settings import P2PSettings, is_address
 from services.p2p.traffic.pacing import SHORTEST_S, next_wait
-from services.p2p.trust import quarantine as module
-from services.p2p.trust.quarantine import Quarantine
 from services.p2p.trust.tally import MAX_KNOWN, Tally
 from services.p2p.wire.rejection import Reason
 from shared.errors import SettingsError
@@ -19,41 +17,6 @@ from shared.health import Health
 from shared.settings import load
 
 PEER = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N"
-
-
-def test_a_peer_is_left_alone_after_its_budget_and_comes_back():
-    quarantine = Quarantine(budget=3, half_life_s=100)
-    for at in (0, 1, 2):
-        assert not quarantine.holds(PEER, at)
-        quarantine.fail(PEER, at)
-    assert quarantine.holds(PEER, 3)
-    assert quarantine.held(3) == {PEER}
-    assert not quarantine.holds(PEER, 103)
-    assert quarantine.held(103) == frozenset()
-
-
-def test_rare_failures_never_add_up():
-    quarantine = Quarantine(budget=3, half_life_s=100)
-    for at in range(0, 100_000, 200):
-        quarantine.fail(PEER, at)
-        assert not quarantine.holds(PEER, at)
-
-
-def test_a_peer_that_fails_more_stays_longer_and_a_clock_that_jumps_back_frees_nobody():
-    quarantine = Quarantine(budget=3, half_life_s=100)
-    for _ in range(12):
-        quarantine.fail(PEER, 1_000)
-    assert quarantine.holds(PEER, 1_200)
-    assert quarantine.holds(PEER, 0)
-
-
-def test_the_least_guilty_is_forgotten_first(monkeypatch):
-    monkeypatch.setattr(module, "MAX_PEERS", 2)
-    quarantine = Quarantine(budget=2, half_life_s=100)
-    for peer in ("bad", "bad", "once", "worse", "worse"):
-        quarantine.fail(peer, 0)
-    assert quarantine.holds("bad", 0)
-    assert set(quarantine._failures) == {"bad", "worse"}
 
 
 def test_looks_are_quick_after_news_and_never_hot():
@@ -73,13 +36,6 @@ def test_the_more_there_is_to_read_the_longer_the_shortest_wait():
     assert next_wait(0.3, 1.0, news=True, complete=False, entries=16) == 0.5
     assert next_wait(0.3, 1.0, news=True, complete=False, entries=1_000) == 1.0
     assert next_wait(0.3, 1.0, news=False, complete=False, entries=1_000) == 1.0
-
-
-def test_a_failing_peers_claims_are_worth_less():
-    quarantine = Quarantine(budget=3, half_life_s=100)
-    assert quarantine.weight(PEER, 0) == 1.0
-    quarantine.fail(PEER, 0)
-    assert quarantine.weight(PEER, 0) == 0.5
 
 
 def test_the_service_beats_when_all_its_loops_have_advanced():

@@ -96,6 +96,7 @@ def _heard(id_: str, quality: Quality | None, note: PeerNote | None, own: bool) 
         "rejected": _reasons(note.rejected) if note else {},
         "quarantined": note.quarantined if note else False,
         "reason": label(note.reason) if note else "",
+        "until": note.until if note else None,
         "round": note.round if note else None,
     }
 

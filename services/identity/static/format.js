@@ -40,5 +40,8 @@ export function ago(seconds) {
   return `${plural(Math.floor(seconds / 86400), "day")} ago`;
 }
 
+/** 15:04, on this machine's clock. */
+export const clock = (at) => new Date(at * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+
 /** The beginning and end of a long id: 0x12ab…9f04. */
 export const short = (id, head = 6, tail = 4) => (id.length > head + tail + 1 ? `${id.slice(0, head)}…${id.slice(-tail)}` : id);

@@ -1,7 +1,7 @@
 // Every peer whose rollouts came lately: how good they were, and what was turned away.
 
 import { byId, el } from "./dom.js";
-import { compact, count, percent, plural, reward, short } from "./format.js";
+import { clock, compact, count, percent, plural, reward, short } from "./format.js";
 import { expandable } from "./more.js";
 import { colourClass } from "./palette.js";
 
@@ -26,5 +26,11 @@ function row(peer) {
     cell("Mean reward", "", reward(peer.reward)), cell("Informative", "", percent(peer.informative)),
     cell("Accepted", "", peer.accepted === null ? "–" : compact(peer.accepted)),
     cell("Dropped", "why", dropped.length ? why : "–"),
-    cell("State", "", state, peer.quarantined && peer.reason ? el("span", { class: "quiet because" }, peer.reason.replaceAll("_", " ")) : ""));
+    cell("State", "", state, peer.quarantined ? el("span", { class: "quiet because" }, because(peer)) : ""));
+}
+
+/** "rubbish, until 15:04": why it is left alone, and for how long. */
+function because(peer) {
+  const until = peer.until === null ? "" : `until ${clock(peer.until)}`;
+  return [peer.reason.replaceAll("_", " "), until].filter(Boolean).join(", ");
 }

@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import Protocol
 
 from services.p2p import metrics
 from services.p2p.network.protocol import NetworkError, PeerNetwork
@@ -17,6 +16,8 @@ from services.p2p.settings import P2PSettings
 from services.p2p.traffic.choice import Offer, choose
 from services.p2p.traffic.course import Course, Open
 from services.p2p.trust.notes import Notes
+from services.p2p.trust.offence import Offence
+from services.p2p.trust.reputation import Reputation
 from services.p2p.trust.tally import Tally
 from services.p2p.wire.announcement import Announcement, verify
 from services.p2p.wire.rejection import Reason, Rejected
@@ -32,22 +33,6 @@ TRIES, PAUSE_S = 4, 1.0  # to fetch a body; the pause doubles
 SPREAD = 0.5  # of the pause, at random: two that failed because they called each other at once do not so again
 
 
-class Trust(Protocol):
-    """What is thought of peers by what they have done."""
-
-    def holds(self, peer: str, now: float) -> bool:
-        """Whether the peer is to be left alone."""
-
-    def fail(self, peer: str, now: float) -> None:
-        """A peer sent something bad, or was silent."""
-
-    def held(self, now: float) -> frozenset[str]:
-        """Peers left alone now."""
-
-    def weight(self, peer: str, now: float) -> float:
-        """What a peer's claims are worth, 0 to 1."""
-
-
 class Collector:
     """Takes what peers announced in an open round."""
 
@@ -57,14 +42,14 @@ class Collector:
         context: Context,
         network: PeerNetwork,
         tally: Tally,
-        trust: Trust,
+        reputation: Reputation,
         now: Callable[[], float],
         random: Random,
     ) -> None:
         self._settings, self._context, self._network = settings, context, network
-        self._tally, self._trust, self._now, self._random = tally, trust, now, random
+        self._tally, self._reputation, self._now, self._random = tally, reputation, now, random
         self._slots = asyncio.Semaphore(settings.fetch_concurrency)
-        self.notes = Notes(context.store)
+        self.notes = Notes(context.store, reputation)
 
     def choose(self, at: Open, found: Mapping[str, bytes]) -> list[Announcement]:
         """Whose bodies to fetch now, of all that was found; their courses have begun."""
@@ -72,7 +57,7 @@ class Collector:
         due = {peer: told for peer in looked_at if (told := self._judge(at, peer, found[peer])) is not None}
         now, room = self._now(), self._settings.max_peers - len(at.courses.keys() - due.keys())
         offers = [
-            Offer(peer, told.informative, self._trust.weight(peer, now), known=peer in at.known)
+            Offer(peer, told.informative, 1 / (1 + self._reputation.weight(peer, now)), known=peer in at.known)
             for peer, told in due.items()
         ]
         chosen = [due[offer.peer] for offer in choose(offers, at.need, at.claims, room, self._random)]
@@ -90,9 +75,9 @@ class Collector:
         """The announcement whose body could be fetched now; None if there is nothing (more) to do for this peer."""
         if (peer,) == self._network.hosted:
             return None  # nobody else here who could fetch it, or would read it
-        place = {"swarm": self._settings.swarm, "round": at.round.number, "stage": at.round.stage}
+        swarm, number, stage = self._settings.swarm, at.round.number, at.round.stage
         try:
-            announcement = verify(value, **place, now=self._now(), subkey=peer)
+            announcement = verify(value, swarm=swarm, round=number, stage=stage, now=self._now(), subkey=peer)
         except Rejected as verdict:
             self._tally.reject(verdict.reason, f"{peer}{value.hex()}")
             return None
@@ -114,7 +99,7 @@ class Collector:
             raise Rejected(Reason.LATE)
         if course is not None and course.accepted:
             raise Rejected(Reason.DUPLICATE)
-        if self._trust.holds(peer, now):
+        if self._reputation.holds(peer, now):
             raise Rejected(Reason.QUARANTINED)
         if announcement.size > self._settings.body_limit:
             raise Rejected(Reason.TOO_LARGE)
@@ -145,7 +130,7 @@ class Collector:
             self._reject(at, peer, verdict.reason, course.sha256)
             course.done = True
             if verdict.reason is not Reason.LATE:
-                self._trust.fail(peer, self._now())
+                self._reputation.fail(peer, Offence.RUBBISH, self._now())
         finally:
             course.busy = False
 
@@ -165,7 +150,7 @@ class Collector:
         if course.tries >= TRIES:
             course.done = True
             self._reject(at, peer, Reason.UNREACHABLE)
-            self._trust.fail(peer, self._now())
+            self._reputation.fail(peer, Offence.UNREACHABLE, self._now())
 
     def close(self, at: Open) -> None:
         """A stage is over: what is still on its way comes too late."""

@@ -21,11 +21,12 @@ from services.p2p.pulse import Pulse
 from services.p2p.rounds import Rounds
 from services.p2p.settings import P2PSettings
 from services.p2p.traffic.choice import Need
-from services.p2p.traffic.collector import Collector, Trust
+from services.p2p.traffic.collector import Collector
 from services.p2p.traffic.course import Open
 from services.p2p.traffic.pacing import PATIENCE, SHORTEST_S, next_wait
 from services.p2p.traffic.survey import Survey
 from services.p2p.traffic.watch import Watch
+from services.p2p.trust.reputation import Reputation
 from services.p2p.trust.tally import Tally
 from services.p2p.wire.buckets import Place, bucket_of, level_of
 from shared.household import leases
@@ -50,7 +51,7 @@ class Inbox:
         network: PeerNetwork,
         rounds: Rounds,
         tally: Tally,
-        trust: Trust,
+        reputation: Reputation,
         survey: Survey,
         pulse: Pulse,
         news: asyncio.Event,
@@ -58,9 +59,9 @@ class Inbox:
         random: Random | None = None,
     ) -> None:
         self._settings, self._context, self._network, self._rounds = settings, context, network, rounds
-        self._tally, self._trust, self._survey, self._pulse = tally, trust, survey, pulse
+        self._tally, self._survey, self._pulse = tally, survey, pulse
         self._news, self._now, self._random = news, now, random or Random()
-        self._collector = Collector(settings, context, network, tally, trust, now, self._random)
+        self._collector = Collector(settings, context, network, tally, reputation, now, self._random)
         self._open: Open | None = None
         self._finished = ""  # key of the final round, once it is over
         self._regulars: frozenset[str] = frozenset()  # peers whose rollouts of the last round were taken
@@ -73,7 +74,7 @@ class Inbox:
                 await self._follow(group)
                 if self._open is not None:
                     await self._look(self._open, group)
-                await self._collector.notes.tell(self._trust.held(self._now()))
+                await self._collector.notes.tell(self._now())
                 self._pulse.advance("inbox")
                 await self._pause()
             for task in self._tasks:
@@ -137,7 +138,7 @@ class Inbox:
         if report:
             self._begin(group, self._count(old))
             await self._context.queue.publish(EVENTS, self._tally.close(old.round.number, self._now()))
-            await self._collector.notes.tell(self._trust.held(self._now()), round_over=True)
+            await self._collector.notes.tell(self._now(), round_over=True)
 
     async def _count(self, old: Open) -> None:
         """How many announced in a round: its buckets are read once more, as we did not look on when we had enough."""
@@ -165,7 +166,6 @@ class Inbox:
             complete=self._complete(at),
             entries=len(found),
         )
-        metrics.QUARANTINED.set(len(self._trust.held(self._now())))
 
     async def _read(self, at: Open, places: Iterable[Place]) -> dict[str, bytes]:
         """What stands in these buckets, those left out that cannot be read now."""
