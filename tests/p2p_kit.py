@@ -75,6 +75,8 @@ def settings_of(folder: Path, **changes) -> P2PSettings:
         "rounds_kept": 3,
         "max_peers": 64,
         "external_groups": 4,
+        "members_only": "auto",
+        "seed": 42,
         "quarantine": {"budget": 3, "half_life_s": 600},
     }
     return P2PSettings.model_validate({**fields, **changes})

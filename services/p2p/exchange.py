@@ -19,8 +19,10 @@ from services.p2p.traffic.inbox import Inbox
 from services.p2p.traffic.outbox import Outbox
 from services.p2p.traffic.survey import Survey
 from services.p2p.trust.gate import Gate
+from services.p2p.trust.members import Members
 from services.p2p.trust.notes import remember
 from services.p2p.trust.reputation import Reputation
+from services.p2p.trust.roster import Roster
 from services.p2p.trust.tally import Tally
 from shared.runtime import Context
 
@@ -45,11 +47,13 @@ async def exchange(
     for address in await network.addresses():
         log.info("others can join through INITIAL_PEERS=%s", address)
     rounds = Rounds(context, pulse)
+    gate.open_round = lambda: rounds.current
+    gate.members = Members(settings.members_only, lambda: network.hosted)
     survey = Survey()
     outbox = Outbox(settings, context, network, known, bodies, rounds, survey, pulse)
     inbox = Inbox(settings, context, network, rounds, tally, reputation, survey, pulse, outbox.announced)
     book = PeerBook(settings.state_dir / "p2p" / "peers.json")
     membership = Membership(network, seats, context, pulse, book, settings.initial_peers)
     async with asyncio.TaskGroup() as group:
-        for part in (membership, rounds, outbox, inbox):
+        for part in (Roster(gate.members, context), membership, rounds, outbox, inbox):
             group.create_task(part.run())

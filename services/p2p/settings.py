@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from services.p2p.trust.members import Mode
 from shared.settings import ServiceSettings, Settings
 
 ADDRESS = r"^/(ip4|ip6|dns|dns4|dns6)/[^/\s]{1,253}/tcp/\d{1,5}/p2p/[1-9A-HJ-NP-Za-km-z]{20,128}$"
@@ -57,6 +58,8 @@ class P2PSettings(ServiceSettings):
     rounds_kept: int = Field(ge=1, le=100)
     max_peers: int = Field(ge=1, le=2_000)
     external_groups: int = Field(ge=0)
+    seed: int
+    members_only: Annotated[Mode, BeforeValidator(lambda given: str(given).lower())]
     quarantine: QuarantineSettings
 
     @field_validator("host")

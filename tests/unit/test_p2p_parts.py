@@ -64,11 +64,13 @@ def test_the_same_thing_is_counted_once_a_round():
     assert tally.close(4, 10.0).rejected == {"malformed": 1}
 
 
-def test_a_flood_of_rubbish_fills_no_memory():
+def test_a_flood_of_rubbish_is_counted_and_fills_no_memory():
     tally = Tally()
     for index in range(MAX_KNOWN + 10):
         tally.reject(Reason.MALFORMED, str(index))
-    assert tally.close(1, 0.0).rejected == {"malformed": MAX_KNOWN}
+    assert len(tally._known) == MAX_KNOWN
+    assert not tally.reject(Reason.MALFORMED, "0")
+    assert tally.close(1, 0.0).rejected == {"malformed": MAX_KNOWN + 10}
 
 
 def address(port: int) -> str:

@@ -28,11 +28,15 @@ class Tally:
         metrics.ACCEPTED.inc()
 
     def reject(self, reason: Reason, what: str) -> bool:
-        """`what` was dropped. The same thing comes back with every look at the DHT, and counts once: True."""
+        """`what` was dropped. The same thing comes back with every look at the DHT, and counts once: True.
+
+        In a flood beyond MAX_KNOWN different things, what comes back counts again.
+        """
         mark = hash((reason, what))
-        if mark in self._known or len(self._known) >= MAX_KNOWN:
+        if mark in self._known:
             return False
-        self._known.add(mark)
+        if len(self._known) < MAX_KNOWN:
+            self._known.add(mark)
         self.rejected[reason.value] += 1
         metrics.REJECTED.labels(reason.value).inc()
         return True
