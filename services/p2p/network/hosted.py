@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from services.p2p import metrics
+from services.p2p.bridge.door import key_of
 from services.p2p.network.daemon import Pids, free_port
 from services.p2p.network.identities import Identity
 from services.p2p.network.node import Node
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 RETRY_S = (1.0, 10.0)  # first and longest pause between two attempts to meet an address
 READS = 16  # by one node, before another takes its turn
+STOCK_BEAM = 4  # nodes near a key of stock nodes that are asked: each answers with the whole of it
 SILENCES = 3  # unanswered questions after which a running p2pd counts as dead
 
 
@@ -134,21 +136,33 @@ class HostedPeers:
 
     async def announce(self, peer: str, place: Place, value: bytes, expiration: float) -> None:
         """See `PeerNetwork.announce`."""
-        node = self._seats[self.hosted.index(peer)].running
-        if node is None:
+        await self._node_of(peer).store(place.key(self._settings.swarm), value, expiration)
+
+    def _node_of(self, peer: str) -> Node:
+        if (node := self._seats[self.hosted.index(peer)].running) is None:
             raise NetworkError("p2pd of this peer does not run")
-        await node.store(place.key(self._settings.swarm), value, expiration)
+        return node
 
     async def announcements(self, place: Place) -> dict[str, bytes]:
         """See `PeerNetwork.announcements`."""
+        return await self._reader().read(place.key(self._settings.swarm))
+
+    def _reader(self) -> Node:
         if not (able := self._running()):
             raise NetworkError("no p2pd of ours runs")
-        node = able[next(self._reads) // READS % len(able)]
-        return await node.read(place.key(self._settings.swarm))
+        return able[next(self._reads) // READS % len(able)]
 
     def population(self) -> float:
         """See `PeerNetwork.population`; the middle one of what our nodes tell, as one place may be besieged."""
         return median([node.population() for node in self._running()] or [1.0])
+
+    async def write_stock(self, peer: str, round_number: int, value: bytes, expiration: float) -> None:
+        """See `PeerNetwork.write_stock`."""
+        await self._node_of(peer).store(key_of(round_number), value, expiration)
+
+    async def read_stock(self, round_number: int) -> dict[str, bytes]:
+        """See `PeerNetwork.read_stock`."""
+        return await self._reader().read(key_of(round_number), STOCK_BEAM)
 
     async def fetch(self, peer: str, sha256: str) -> bytes:
         """See `PeerNetwork.fetch`."""

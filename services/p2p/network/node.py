@@ -155,14 +155,14 @@ class Node:
         if not self.alive:
             raise NetworkError("p2pd died")
 
-    async def read(self, key: str) -> dict[str, bytes]:
-        """The records under a key that this node holds, and others near the key; the later one of two."""
+    async def read(self, key: str, beam: int = BEAM) -> dict[str, bytes]:
+        """The records under a key that this node and the `beam` nodes nearest to it hold; the later one of two."""
         key_id = DHTID.generate(source=key)
         found: dict[str, tuple[float, bytes]] = {}
         _merge(found, self._dht.protocol.storage.get(key_id))
         with contextlib.suppress(NetworkError):  # out of time: what came until now is good
             if not await _limited(self._ask_one(key_id, found)):
-                await _limited(self._search(key_id, found))
+                await _limited(self._search(key_id, found, beam))
         return {peer: value for peer, (_, value) in found.items()}
 
     async def _ask_one(self, key_id: DHTID, found: dict[str, tuple[float, bytes]]) -> bool:
@@ -177,10 +177,10 @@ class Node:
         self._hold(key_id, peers, left - 1)
         return True
 
-    async def _search(self, key_id: DHTID, found: dict[str, tuple[float, bytes]]) -> None:
+    async def _search(self, key_id: DHTID, found: dict[str, tuple[float, bytes]], beam: int) -> None:
         """Ask all nodes near the key."""
         dht = self._dht
-        nodes = dict(dht.protocol.routing_table.get_nearest_neighbors(key_id, BEAM, exclude=dht.node_id))
+        nodes = dict(dht.protocol.routing_table.get_nearest_neighbors(key_id, beam, exclude=dht.node_id))
         sizes: dict[DHTID, int] = {}  # of what each node that answered holds
 
         async def ask(node: DHTID, keys: Sequence[DHTID]) -> dict[DHTID, tuple[tuple[DHTID, ...], bool]]:
@@ -193,7 +193,7 @@ class Node:
             return {key_id: (tuple(further), False)}
 
         if nodes:
-            await traverse_dht([key_id], list(nodes), BEAM, 4, 1, ask, None, False, {key_id: {dht.node_id}})
+            await traverse_dht([key_id], list(nodes), beam, 4, 1, ask, None, False, {key_id: {dht.node_id}})
         near = sorted(sizes, key=lambda node: (-sizes[node], key_id.xor_distance(node)))[:HOLDERS]
         self._hold(key_id, tuple(nodes[node] for node in near if 2 * sizes[node] >= sizes[near[0]]), QUICK_READS)
 

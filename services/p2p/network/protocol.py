@@ -37,6 +37,12 @@ class PeerNetwork(Protocol):
     def population(self) -> float:
         """About how many nodes the DHT has, ours included, by those that we know."""
 
+    async def write_stock(self, peer: str, round_number: int, value: bytes, expiration: float) -> None:
+        """Write a hosted peer's rollouts where stock nodes look for them. Raises NetworkError."""
+
+    async def read_stock(self, round_number: int) -> dict[str, bytes]:
+        """What can be found of stock nodes' rollouts of a round, unsigned: peer id -> value. Raises NetworkError."""
+
     async def fetch(self, peer: str, sha256: str) -> bytes:
         """A body from its author, asked by a hosted peer that is not the author. Raises NetworkError."""
 
