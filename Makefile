@@ -28,7 +28,7 @@ PURE := $(subst $(space),$(comma),$(strip \
     $(addprefix forward/,packing padding) games/debate/rules evaluation/estimates) \
   $(patsubst %,services/coordinator/%.py,rounds pace verdicts calls) \
   $(patsubst %,services/p2p/%.py,$(addprefix wire/,announcement dictionaries rejection validation) \
-    $(addprefix trust/,gate members reputation tally) traffic/pacing) \
+    $(addprefix trust/,budget gate members originals reputation tally) traffic/pacing) \
   $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/policy signing/rate) \
   $(patsubst %,services/local/%.py,summary snapshot history conf) \
   $(patsubst %,shared/%.py,messages asks streams tasks names settings)))
