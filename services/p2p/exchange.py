@@ -17,12 +17,16 @@ from services.p2p.settings import P2PSettings
 from services.p2p.traffic.bodies import Bodies
 from services.p2p.traffic.inbox import Inbox
 from services.p2p.traffic.outbox import Outbox
+from services.p2p.traffic.survey import Survey
 from services.p2p.trust.gate import Gate
 from services.p2p.trust.members import Members
 from services.p2p.trust.notes import remember
+from services.p2p.trust.originals import Originals
 from services.p2p.trust.reputation import Reputation
 from services.p2p.trust.roster import Roster
+from services.p2p.trust.scrutiny import Scrutiny
 from services.p2p.trust.tally import Tally
+from services.p2p.trust.verdicts import Verdicts
 from shared.runtime import Context
 
 log = logging.getLogger(__name__)
@@ -37,6 +41,8 @@ async def exchange(
     gate.on_refused = tally.reject
     reputation = Reputation(settings.quarantine.budget, settings.quarantine.half_life_s)
     await remember(reputation, context.store, time.time())
+    originals, verdicts = Originals(settings.seed), Verdicts(context, reputation, lambda: network.hosted)
+    gate.on_admitted = originals.know
     bodies = Bodies(context.store, tally, settings.rounds_kept)
     await bodies.load()
     network.serve(bodies.serve)
@@ -48,10 +54,12 @@ async def exchange(
     rounds = Rounds(context, pulse)
     gate.open_round = lambda: rounds.current
     gate.members = Members(settings.members_only, lambda: network.hosted)
-    outbox = Outbox(settings, context, network, known, bodies, rounds, pulse)
-    inbox = Inbox(settings, context, network, rounds, tally, reputation, pulse, outbox.announced)
+    survey = Survey()
+    outbox = Outbox(settings, context, network, known, bodies, rounds, survey, pulse)
+    scrutiny = Scrutiny(reputation, originals, verdicts, time.time)
+    inbox = Inbox(settings, context, network, rounds, tally, scrutiny, survey, pulse, outbox.announced)
     book = PeerBook(settings.state_dir / "p2p" / "peers.json")
     membership = Membership(network, seats, context, pulse, book, settings.initial_peers)
     async with asyncio.TaskGroup() as group:
-        for part in (Roster(gate.members, context), membership, rounds, outbox, inbox):
+        for part in (Roster(gate.members, originals, context), verdicts, membership, rounds, outbox, inbox):
             group.create_task(part.run())

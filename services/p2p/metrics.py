@@ -9,6 +9,7 @@ from services.p2p.wire.rejection import Reason
 
 HOSTED = Gauge("swarm_p2p_hosted_peers", "Peers hosted by this household")
 CONNECTED = Gauge("swarm_p2p_connected_peers", "Peers of other households in the routing tables")
+ANNOUNCING = Gauge("swarm_p2p_announcing_peers", "Peers that announce rollouts in a round, as counted in some buckets")
 QUARANTINED = Gauge("swarm_p2p_quarantined_peers", "Peers left alone because they failed too often lately")
 OFFENCES = Counter("swarm_p2p_offences_total", "What peers provably did wrong, by kind", ["offence"])
 for offence in Offence:

@@ -1,7 +1,7 @@
 """The real `PeerNetwork`: all peers of this household, each a node with a p2pd of its own (node.py).
 
 announce       by the peer's own node
-announcements  by any node, another one each time
+announcements  by one node some times in a row, as it then knows whom to ask; then by another
 fetch          by any node but the author's: rollouts of two peers of one household travel the same way as all
 join           every node meets its elder siblings, then all others, the entry points and the peers of earlier days
 revive         a node whose p2pd died comes back with the same identity on the same port
@@ -17,6 +17,7 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
 from services.p2p import metrics
 from services.p2p.network.daemon import Pids, free_port
@@ -25,12 +26,13 @@ from services.p2p.network.node import Node
 from services.p2p.network.protocol import NetworkError, Serve
 from services.p2p.settings import P2PSettings
 from services.p2p.trust.gate import Gate
-from services.p2p.wire.announcement import place
+from services.p2p.wire.buckets import Place
 
 log = logging.getLogger(__name__)
 
 
 RETRY_S = (1.0, 10.0)  # first and longest pause between two attempts to meet an address
+READS = 16  # by one node, before another takes its turn
 SILENCES = 3  # unanswered questions after which a running p2pd counts as dead
 
 
@@ -66,7 +68,7 @@ class HostedPeers:
         self._pids = Pids(settings.state_dir / "p2p" / "daemons.json")
         self._serve: Serve = lambda sha256, remote: None
         self._seats = [_Seat(identity, settings.port_of(index)) for index, identity in enumerate(identities)]
-        self._turn = itertools.count()
+        self._turn, self._reads = itertools.count(), itertools.count()
         self.hosted = tuple(identity.peer_id for identity in identities)
         self.generation = 0
 
@@ -123,23 +125,30 @@ class HostedPeers:
     def _running(self) -> list[Node]:
         return [node for seat in self._seats if (node := seat.running) is not None]
 
-    def _any(self, but: str = "") -> Node:
+    def _any(self, but: str) -> Node:
         """A node that can be used, but that of one peer; another one each time."""
         able = [node for node in self._running() if node.identity.peer_id != but]
         if not able:
-            raise NetworkError("no other peer here could ask for it" if but else "no p2pd of ours runs")
+            raise NetworkError("no other peer here could ask for it")
         return able[next(self._turn) % len(able)]
 
-    async def announce(self, peer: str, round_number: int, stage: int, value: bytes, expiration: float) -> None:
+    async def announce(self, peer: str, place: Place, value: bytes, expiration: float) -> None:
         """See `PeerNetwork.announce`."""
         node = self._seats[self.hosted.index(peer)].running
         if node is None:
             raise NetworkError("p2pd of this peer does not run")
-        await node.store(place(self._settings.swarm, round_number, stage), value, expiration)
+        await node.store(place.key(self._settings.swarm), value, expiration)
 
-    async def announcements(self, round_number: int, stage: int) -> dict[str, bytes]:
+    async def announcements(self, place: Place) -> dict[str, bytes]:
         """See `PeerNetwork.announcements`."""
-        return await self._any().read(place(self._settings.swarm, round_number, stage))
+        if not (able := self._running()):
+            raise NetworkError("no p2pd of ours runs")
+        node = able[next(self._reads) // READS % len(able)]
+        return await node.read(place.key(self._settings.swarm))
+
+    def population(self) -> float:
+        """See `PeerNetwork.population`; the middle one of what our nodes tell, as one place may be besieged."""
+        return median([node.population() for node in self._running()] or [1.0])
 
     async def fetch(self, peer: str, sha256: str) -> bytes:
         """See `PeerNetwork.fetch`."""

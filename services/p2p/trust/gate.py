@@ -34,13 +34,14 @@ class _Place:
 
 
 class Gate:
-    """Admits records; tells `on_refused` of those that it does not. `rounds` and `members` may be put in later."""
+    """Admits records; tells `on_refused` of those that it does not, `on_admitted` of the authors of the others."""
 
     def __init__(
         self, swarm: str, now: Callable[[], float], on_refused: Callable[[Reason, str], object] | None = None
     ) -> None:
         self._swarm, self._now = swarm, now
         self.on_refused = on_refused or (lambda reason, what: None)
+        self.on_admitted: Callable[[str], object] = lambda peer: None
         self.open_round: Callable[[], Round | None] = lambda: None
         self.members = Members("false", lambda: ())
         self._places: dict[bytes, _Place] = {}
@@ -53,6 +54,7 @@ class Gate:
         except Rejected as verdict:
             self.refuse(verdict.reason, key_id, subkey, value)
             return False
+        self.on_admitted(str(subkey))
         return True
 
     def refuse(self, reason: Reason, *what: object) -> None:
@@ -75,8 +77,8 @@ class Gate:
         announcement = authentic(value, subkey)
         if announcement.swarm != self._swarm:
             raise Rejected(Reason.WRONG_SWARM)
-        if place_id(announcement.key) != key_id:
-            raise Rejected(Reason.WRONG_ROUND)
+        if key_id not in map(place_id, announcement.keys):
+            raise Rejected(Reason.WRONG_PLACE)
         check_time(announcement, now)
         if announcement.expires != expiration:
             raise Rejected(Reason.WRONG_EXPIRATION)

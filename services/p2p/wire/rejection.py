@@ -15,6 +15,7 @@ class Reason(StrEnum):
     WRONG_SWARM = "wrong_swarm"
     WRONG_ROUND = "wrong_round"
     WRONG_STAGE = "wrong_stage"
+    WRONG_PLACE = "wrong_place"  # under the key of another round, stage or bucket than it belongs to
     WRONG_PEER = "wrong_peer"  # speaks for another than its author
     WRONG_KEY = "wrong_key"  # the public key is not the one the peer id was made from
     BAD_SIGNATURE = "bad_signature"
@@ -29,7 +30,8 @@ class Reason(StrEnum):
     WRONG_HASH = "wrong_hash"
     WRONG_COUNT = "wrong_count"  # groups, announced and sent
     TOO_MANY = "too_many"  # groups, completions or peers
-    COPIED = "copied"  # another peer's rollouts
+    COPIED = "copied"  # another peer's rollouts, provably
+    REPEATED = "repeated"  # groups that another peer sent before; whose they are cannot be told
     UNREACHABLE = "unreachable"  # the body could not be fetched
     # neither alone is bad
     DUPLICATE = "duplicate"  # a peer's second body of a round
