@@ -124,7 +124,7 @@ def heard(groups: int, informative: int = 0, **refused: int) -> Heard:
         (heard(0, 0, wrong_stage=4), 4, (Offence.FORGED, 1.0)),
         (heard(2, 0, unknown_set=1, unproven=1), 0, (Offence.FOREIGN, 0.5)),
         (heard(2, 0, unknown_set=1, altered=1), 0, (Offence.FORGED, 0.25)),
-        (heard(7, 0, unknown_answer=1), 0, None),  # who heard what is nobody's fault
+        (heard(5, 0, unknown_answer=3), 4, None),  # who heard what is nobody's fault
         (heard(0, 0), 0, None),
     ],
 )
@@ -160,6 +160,14 @@ def test_nobody_is_blamed_for_what_he_has_not_signed_nor_are_we_by_ourselves():
     verdicts.expect(BOB, 5, 0, informative=8)
     verdicts.weigh(trained(ALICE, **{BOB: heard(8, 8)}))
     assert reputation.weight(BOB, 0.0) == 0.0
+
+
+def test_claims_count_where_all_readers_earn_alike():
+    verdicts, reputation = verdicts_of()
+    for stage, weight in ((1, 0.0), (0, 0.5)):
+        verdicts.expect(BOB, 5, stage, informative=8)
+        verdicts.weigh(trained(ALICE, **{BOB: heard(8, 0)}).model_copy(update={"stage": stage}))
+        assert reputation.weight(BOB, 0.0) == weight
 
 
 def test_rollouts_that_no_trainer_looks_at_fill_no_memory():

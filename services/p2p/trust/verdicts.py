@@ -41,8 +41,11 @@ class Verdicts:
         self._taken: OrderedDict[tuple[int, int, str], int] = OrderedDict()  # round, stage, peer -> what it claims
 
     def expect(self, peer: str, round_number: int, stage: int, informative: int) -> None:
-        """A peer's signed rollouts were taken; as many groups as it says are informative."""
-        self._taken[round_number, stage, peer] = informative
+        """A peer's signed rollouts were taken; as many groups as it says are informative.
+
+        In the later stages of a game what an answer earns may depend on what its reader heard: no claim counts there.
+        """
+        self._taken[round_number, stage, peer] = 0 if stage else informative
         if len(self._taken) > MAX_TAKEN:
             self._taken.popitem(last=False)
 
@@ -72,5 +75,5 @@ def offence(heard: Heard, claimed: int) -> tuple[Offence, float] | None:
     for kind, reasons in ((Offence.FORGED, FORGED), (Offence.FOREIGN, FOREIGN)):
         if count := sum(heard.refused.get(reason, 0) for reason in reasons):
             return kind, count / groups
-    excess = claimed - heard.informative
+    excess = claimed - heard.informative - sum(heard.refused.values())
     return (Offence.OVERSTATED, excess / groups) if excess > SLACK * groups else None
