@@ -423,15 +423,15 @@ async def test_a_store_that_lost_everything_is_told_again_who_is_hosted(tmp_path
         assert await hosted_peers(ours.store) == [identity("a0").peer_id]
 
 
-async def test_whoever_sends_anothers_rollouts_is_found_out_even_if_he_comes_first(tmp_path):
+async def test_whoever_sends_anothers_rollouts_is_found_out_even_if_he_comes_first(tmp_path, monkeypatch):
+    monkeypatch.setattr("services.p2p.trust.notes.SELDOM_S", 0.0)
     ann, eve = identity("ann").peer_id, identity("eve").peer_id
     theft = body_of(rollouts_of(ann).model_copy(update={"peer_id": eve}))
     async with Household(World(), tmp_path, "a0", quarantine={"budget": 1, "half_life_s": 600}) as ours:
         ours.stranger("ann", body_of(rollouts_of(ann)))
         await ours.open_round()
-        ours.network.write(announcement_of(identity("ann"), b"x").key, ann, b"rubbish", 2e9)
-        ours.write("ann", body_of(rollouts_of(ann)), number=2)  # there is such a peer
-        await ours.network.announcements(Place(2, 0, 0, 0))
+        ours.write("ann", b"unreachable", size=1_500_000)  # there is such a peer
+        await asyncio.sleep(0.6)
         ours.stranger("eve", theft)
         ours.write("eve", theft)
         await asyncio.sleep(0.6)
@@ -457,7 +457,7 @@ async def test_whose_answers_the_trainers_find_to_be_none_is_left_alone(tmp_path
         found = Heard(groups=0, informative=0, mean_reward=0.0, refused={"altered": 1})
         told = next(one for one in EXAMPLES if isinstance(one, Trained)).model_copy(update={"heard": {eve: found}})
         await ours.queue.publish(EVENTS, told.model_copy(update={"round": 1, "stage": 0}))
-        while not (notes := await peer_notes(ours.store)) or not notes[0].quarantined:
+        while not (notes := await peer_notes(ours.store)) or not notes[0].quarantined:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         assert (notes[0].peer_id, notes[0].reason) == (eve, "forged")
 

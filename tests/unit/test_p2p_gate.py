@@ -104,7 +104,7 @@ def test_a_key_takes_so_many_peers_and_knows_those_it_has(monkeypatch):
     assert MAX_SUBKEYS * 1_500 < 4 * 2**20  # all of them fit into one message
 
 
-@pytest.mark.parametrize("bound", ["MAX_PLACES", "MAX_RECORDS"])
+@pytest.mark.parametrize("bound", ["MAX_PLACES", "MAX_RECORDS", "MAX_OF_PEER"])
 def test_the_number_of_keys_and_records_is_bounded_and_what_is_over_makes_room(monkeypatch, bound):
     monkeypatch.setattr(module, bound, 3)
     gate = Watched()

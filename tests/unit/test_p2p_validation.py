@@ -30,7 +30,7 @@ def changed(**fields) -> bytes:
 
 
 def with_metadata(text: str) -> bytes:
-    return body_of(GOOD).replace(b'"metadata":{"difficulty":1}', b'"metadata":{"x":%s}' % text.encode())
+    return body_of(GOOD).replace(b'"metadata":{"difficulty":1', b'"metadata":{"x":%s' % text.encode())
 
 
 def test_a_good_body_passes_and_can_be_published():
