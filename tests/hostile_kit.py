@@ -183,7 +183,7 @@ class Records:
 
     def bad_nesting(self, name: str) -> Record:
         deep = self.random.choice((b"\x91" * 2_000 + b"\x90", nested(200), nested(200, 0x50), nested(200, 0x51)))
-        salted = msgpack.packb([self._turn])[:-1] + deep
+        salted = msgpack.packb([self._turn, 0])[:-1] + deep
         return Record("nesting", self.key, msgpack.packb(identity(name).peer_id), salted, self.now + 600)
 
     def bad_deep_dictionary(self, name: str) -> Record:
