@@ -28,8 +28,8 @@ PURE := $(subst $(space),$(comma),$(strip \
     $(addprefix forward/,packing padding) games/debate/rules evaluation/estimates) \
   $(patsubst %,services/coordinator/%.py,rounds pace verdicts calls) \
   $(patsubst %,services/p2p/%.py,$(addprefix wire/,announcement buckets dictionaries rejection validation) \
-    $(addprefix trust/,budget gate members originals reputation tally) \
-    $(addprefix traffic/,choice pacing survey watch) network/population) \
+    $(addprefix trust/,budget gate members originals reputation tally) $(addprefix bridge/,layouts payloads door) \
+    $(addprefix network/,population sightings) $(addprefix traffic/,choice pacing survey watch)) \
   $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/policy signing/rate) \
   $(patsubst %,services/local/%.py,summary snapshot history conf) \
   $(patsubst %,shared/%.py,messages asks streams tasks names settings)))

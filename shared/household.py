@@ -66,6 +66,7 @@ class SwarmState(BaseModel):
     max_s: float | None = None
     quorum: float | None = None
     waiting: int = 0  # submissions in the outbox
+    ledger: bool = False  # there is no chain: rounds run from a ledger on this machine
 
 
 class Members(BaseModel):

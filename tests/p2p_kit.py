@@ -80,6 +80,7 @@ def settings_of(folder: Path, **changes) -> P2PSettings:
         "members_only": "auto",
         "seed": 42,
         "quarantine": {"budget": 3, "half_life_s": 600},
+        "stock": {"bridge": False, "completions": 2, "peers": 16},
     }
     return P2PSettings.model_validate({**fields, **changes})
 

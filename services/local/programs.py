@@ -79,6 +79,8 @@ def environment(plan: Plan, folder: RunFolder, environ: Mapping[str, str]) -> di
         fixed["REDIS_URL"] = f"redis://127.0.0.1:{plan.ports['redis']}/0"
     if plan.own_chain:
         fixed["CHAIN_URL"] = f"http://127.0.0.1:{plan.ports['chain']}"
+    if plan.ledger:
+        fixed["CHAIN_URL"] = "ledger"
     if plan.rounds is not None:
         fixed["MAX_ROUNDS"] = str(plan.rounds)
     fixed["MODEL_NAME"] = plan.model or "embedded"  # a trainer that is told nothing picks one for its hardware

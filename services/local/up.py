@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.local.anvil import find_anvil
+from services.local.anvil import AnvilMissing, find_anvil
 from services.local.conf import render
 from services.local.embedded import answers, redis_binary
 from services.local.folder import Plan, RunFolder, write_whole
@@ -85,12 +85,25 @@ def prepare(folder: RunFolder, asked: Asked, settings: LocalSettings) -> Prepare
     if ended := sweep(folder):
         notes.append(f"ended {ended} processes that an earlier start of {folder.root.name} left")
     plan, port_notes = make_plan(folder.root.name, asked, settings, saved)
-    anvil = find_anvil(_cache(settings)) if plan.own_chain else None
+    plan, anvil, chain_notes = _chain(plan, folder, settings)
     folder.write_plan(plan)
     make_secrets(folder)
     folder.supervisor_conf.write_text(render(folder, programs(plan, folder, anvil), settings))
     told = environment(plan, folder, os.environ)
-    return Prepared(folder, plan, supervisor, told, False, notes + port_notes)
+    return Prepared(folder, plan, supervisor, told, False, notes + port_notes + chain_notes)
+
+
+def _chain(plan: Plan, folder: RunFolder, settings: LocalSettings) -> tuple[Plan, Path | None, list[str]]:
+    """The plan, and the chain's binary; where there is none to be had for a new run, a ledger takes its place."""
+    if not plan.own_chain:
+        return plan, None, []
+    try:
+        return plan, find_anvil(settings.cache_dir.absolute()), []
+    except AnvilMissing as missing:
+        if user_sets("ANVIL_BIN") or folder.chain_state.exists():
+            raise
+        note = f"{missing.cause}: {plan.name} runs from a ledger on this machine, and nobody else can join"
+        return plan.model_copy(update={"own_chain": False, "ledger": True}), None, [note]
 
 
 def make_secrets(folder: RunFolder) -> None:
@@ -110,7 +123,8 @@ def make_plan(name: str, asked: Asked, settings: LocalSettings, saved: Plan | No
     peers = asked.peers or (settings.peers if user_sets("P2P_PEERS") or saved is None else saved.peers)
     rounds = asked.rounds or settings.rounds or (saved.rounds if saved else None)
     model = asked.model or settings.model or (saved.model if saved else None)
-    own_redis, own_chain = _needs_redis(), not user_sets("CHAIN_URL")
+    ledger = saved is not None and saved.ledger and not user_sets("CHAIN_URL")
+    own_redis, own_chain = _needs_redis(), not user_sets("CHAIN_URL") and not ledger
     if own_redis:
         redis_binary()
     wanted = wants([*SERVICES, *trainers(peers)], peers, own_redis=own_redis, own_chain=own_chain)
@@ -123,6 +137,7 @@ def make_plan(name: str, asked: Asked, settings: LocalSettings, saved: Plan | No
         ports=picked.ports,
         own_redis=own_redis,
         own_chain=own_chain,
+        ledger=ledger,
         started_at=saved.started_at if saved else time.time(),
     )
     return plan, picked.notes
@@ -134,10 +149,6 @@ def _needs_redis() -> bool:
     if not answers(os.environ["REDIS_URL"]):
         raise SwarmError("no Redis answers at the address in REDIS_URL", "start it, or unset REDIS_URL to get one here")
     return False
-
-
-def _cache(settings: LocalSettings) -> Path:
-    return settings.cache_dir.absolute()
 
 
 def up(prepared: Prepared, show: Show) -> Summary | None:

@@ -1,16 +1,20 @@
-"""The four loops of the service on a network that is up, real or not; service.py draws how they hang together."""
+"""The loops of the service on a network that is up, real or not; service.py draws how they hang together."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
+from typing import Protocol
 
+from services.p2p.bridge.bridge import Bridge
+from services.p2p.bridge.door import Door
 from services.p2p.network.identities import Identity
 from services.p2p.network.membership import Membership
 from services.p2p.network.peerbook import PeerBook
 from services.p2p.network.protocol import PeerNetwork
 from services.p2p.network.seats import Seats
+from services.p2p.network.watch import Watch
 from services.p2p.pulse import Pulse
 from services.p2p.rounds import Rounds
 from services.p2p.settings import P2PSettings
@@ -32,17 +36,25 @@ from shared.runtime import Context
 log = logging.getLogger(__name__)
 
 
+class Part(Protocol):
+    """A loop of the service."""
+
+    async def run(self) -> None:
+        """Until told to stop."""
+
+
 async def exchange(
     settings: P2PSettings, context: Context, network: PeerNetwork, identities: list[Identity], gate: Gate
 ) -> None:
     """Run the loops on a network that is up."""
-    pulse = Pulse(context.health, "membership", "rounds", "outbox", "inbox")
+    bridge = ("bridge",) if settings.stock.bridge else ()
+    pulse = Pulse(context.health, "watch", "membership", "rounds", "outbox", "inbox", *bridge)
     tally = Tally()
     gate.on_refused = tally.reject
     reputation = Reputation(settings.quarantine.budget, settings.quarantine.half_life_s)
     await remember(reputation, context.store, time.time())
     originals, verdicts = Originals(settings.seed), Verdicts(context, reputation, lambda: network.hosted)
-    gate.on_admitted = originals.know
+    gate.on_admitted.append(lambda announcement: originals.know(announcement.peer))
     bodies = Bodies(context.store, tally, settings.rounds_kept)
     await bodies.load()
     network.serve(bodies.serve)
@@ -59,7 +71,12 @@ async def exchange(
     scrutiny = Scrutiny(reputation, originals, verdicts, time.time)
     inbox = Inbox(settings, context, network, rounds, tally, scrutiny, survey, pulse, outbox.announced)
     book = PeerBook(settings.state_dir / "p2p" / "peers.json")
-    membership = Membership(network, seats, context, pulse, book, settings.initial_peers)
+    membership = Membership(network, seats, context, pulse, rounds, book, settings.initial_peers)
+    watch = Watch(network, context, pulse)
+    parts: list[Part] = [watch, Roster(gate.members, originals, context), verdicts, membership, rounds, outbox, inbox]
+    if settings.stock.bridge:
+        gate.door = Door()
+        parts.append(Bridge(settings, context, network, rounds, bodies, gate.door, tally, pulse))
     async with asyncio.TaskGroup() as group:
-        for part in (Roster(gate.members, originals, context), verdicts, membership, rounds, outbox, inbox):
+        for part in parts:
             group.create_task(part.run())

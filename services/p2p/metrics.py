@@ -10,12 +10,17 @@ from services.p2p.wire.rejection import Reason
 HOSTED = Gauge("swarm_p2p_hosted_peers", "Peers hosted by this household")
 CONNECTED = Gauge("swarm_p2p_connected_peers", "Peers of other households in the routing tables")
 ANNOUNCING = Gauge("swarm_p2p_announcing_peers", "Peers that announce rollouts in a round, as counted in some buckets")
+LINKED = Gauge("swarm_p2p_linked_peers", "Peers of other households whose announcements of the last rounds were read")
+LOST = Gauge("swarm_p2p_lost_peers", "Peers that train by the chain's word and cannot be reached")
+CLONED = Gauge("swarm_p2p_cloned_identities", "Hosted peers as which somebody else speaks too")
 QUARANTINED = Gauge("swarm_p2p_quarantined_peers", "Peers left alone because they failed too often lately")
 OFFENCES = Counter("swarm_p2p_offences_total", "What peers provably did wrong, by kind", ["offence"])
 for offence in Offence:
     OFFENCES.labels(offence.value)
 ANNOUNCED = Counter("swarm_p2p_announcements_total", "Announcements written into the DHT, repetitions included")
 ACCEPTED = Counter("swarm_p2p_rollouts_accepted_total", "Peers' rollouts that passed validation")
+STOCK_ACCEPTED = Counter("swarm_p2p_stock_rollouts_accepted_total", "Stock nodes' rollouts that passed, unsigned")
+STOCK_WRITTEN = Counter("swarm_p2p_stock_rollouts_written_total", "Own rollouts written for stock nodes")
 REJECTED = Counter("swarm_p2p_rejections_total", "Peers' records and bodies that were dropped", ["reason"])
 for reason in Reason:  # what has not happened yet is 0, not unknown
     REJECTED.labels(reason.value)

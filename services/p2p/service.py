@@ -7,10 +7,12 @@
                                   v                          |  | read         v
                                 Bodies --serve, by hash------+  +---------> Inbox --ROLLOUTS_PEER--> trainer
                                                              |  fetch, judge   +----Exchanged------> identity
-    chain's bootnodes, INITIAL_PEERS, peer book --> Membership --> meets peers, revives p2pd
+    chain's bootnodes, INITIAL_PEERS, peer book --> Membership --> meets peers
+                                                    Watch -------> p2pd that died or hangs is started anew
+    Bodies --> Bridge, if it is on --> stock RL Swarm nodes --> Bridge --ROLLOUTS_PEER, unsigned--> trainer
     trainers that find no free peer --------------> Seats -------> one more peer, the household and the chain told
 
-The four loops run side by side and wait for nobody but the queue and the network, each within a limit. `Gate` stands
+The loops run side by side and wait for nobody but the queue and the network, each within a limit. `Gate` stands
 between the network and whatever strangers store here; `Tally` counts what the loops and the gate did in the round,
 `Notes` tell people what is known of each peer.
 """
@@ -25,7 +27,7 @@ from pathlib import Path
 
 from services.p2p.exchange import exchange
 from services.p2p.network.hosted import HostedPeers
-from services.p2p.network.identities import load_or_create
+from services.p2p.network.identities import Identity, held, load_or_create
 from services.p2p.network.protocol import NetworkError
 from services.p2p.network.seats import seats_at_start
 from services.p2p.settings import P2PSettings
@@ -38,13 +40,19 @@ async def run(settings: P2PSettings, context: Context) -> None:
     """Bring the peers up, exchange rollouts until told to stop, leave nothing behind."""
     with only_one(settings.state_dir / "p2p" / "lock"):
         identities = [load_or_create(settings.identity_of(index)) for index in range(seats_at_start(settings))]
-        gate = Gate(settings.swarm, time.time)
-        network = HostedPeers(settings, identities, gate)
-        try:
-            await start(network)
-            await exchange(settings, context, network, identities, gate)
-        finally:
-            await network.stop()
+        with held(settings.identity_of(0)):  # the only one that may lie outside of the locked folder
+            await live(settings, context, identities)
+
+
+async def live(settings: P2PSettings, context: Context, identities: list[Identity]) -> None:
+    """Be in the swarm as these peers."""
+    gate = Gate(settings.swarm, time.time)
+    network = HostedPeers(settings, identities, gate)
+    try:
+        await start(network)
+        await exchange(settings, context, network, identities, gate)
+    finally:
+        await network.stop()
 
 
 async def start(network: HostedPeers) -> None:

@@ -40,6 +40,14 @@ class QuarantineSettings(Settings):
     half_life_s: float = Field(gt=0)
 
 
+class StockSettings(Settings):
+    """Whether and how rollouts are exchanged with stock RL Swarm nodes."""
+
+    bridge: bool
+    completions: int = Field(ge=1, le=64)
+    peers: int = Field(ge=1, le=64)
+
+
 class P2PSettings(ServiceSettings):
     """What the service is told; every field is explained in config/p2p.yaml."""
 
@@ -61,6 +69,7 @@ class P2PSettings(ServiceSettings):
     seed: int
     members_only: Annotated[Mode, BeforeValidator(lambda given: str(given).lower())]
     quarantine: QuarantineSettings
+    stock: StockSettings
 
     @field_validator("host")
     @classmethod

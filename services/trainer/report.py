@@ -52,9 +52,10 @@ def trained(
         changed=update.changed,
         local_groups=ours,
         external_groups=len(batch) - ours,
+        unsigned_groups=sum(not group.signed for group in batch),
         completion_tokens=sum(len(row) for group in local for row in group.tokens or ()),
         seconds=watch.seconds,
-        seen_peers=len({group.author for group in external}),
+        seen_peers=len({group.source for group in external}),
         datasets=tuple(group.question.dataset for group in local),
         rewards=tuple(tuple(round(reward, DECIMALS) for reward in group.rewards) for group in local),
         heard=heard(external, refused),
@@ -90,9 +91,10 @@ def learnt(update: Update, micro_completions: int) -> None:
 def heard(external: Sequence[Scored], refused: Mapping[str, Mapping[str, int]]) -> dict[str, Heard]:
     """What each peer's rollouts were worth here, and what was left out of them, by reason.
 
-    Of very many peers, those of whom anything was left out, then those from whom most could be learnt.
+    Of signed rollouts only: what anybody may have written says nothing of the peer it names. Of very many peers, those
+    of whom anything was left out, then those from whom most could be learnt.
     """
-    scored = _by_author(external)
+    scored = _by_author([group for group in external if group.signed])
     found = {author: _heard(scored.get(author, ()), refused.get(author, {})) for author in {**refused, **scored}}
     first = sorted(found, key=lambda one: (not found[one].refused, -found[one].informative, -found[one].groups, one))
     return {author: found[author] for author in first[:MAX_HEARD]}
@@ -119,6 +121,7 @@ def _sampled(peer: str, round_: Round, group: Scored) -> Sampled:
         at=time.time(),
         peer_id=peer,
         author=group.author,
+        signed=group.signed,
         round=round_.number,
         dataset=group.question.dataset,
         question=_cut(group.question.text),
@@ -154,5 +157,6 @@ def _measure(event: Trained) -> None:
     metrics.LOSS.set(event.loss)
     metrics.GRADIENT_NORM.set(event.gradient_norm)
     metrics.TRAINED_GROUPS.labels("local").inc(event.local_groups)
-    metrics.TRAINED_GROUPS.labels("external").inc(event.external_groups)
+    metrics.TRAINED_GROUPS.labels("external").inc(event.external_groups - event.unsigned_groups)
+    metrics.TRAINED_GROUPS.labels("unsigned").inc(event.unsigned_groups)
     metrics.TOKENS.inc(event.completion_tokens)

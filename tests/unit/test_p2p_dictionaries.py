@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.p2p.wire import dictionaries as module
-from services.p2p.wire.dictionaries import DICTIONARY, MAX_VALUE, entries_of, is_dictionary, plain
+from services.p2p.wire.dictionaries import DICTIONARY, MAX_ENTRY, entries_of, is_dictionary, plain
 
 GOOD = ["peer", b"value", 2e9]
 
@@ -26,7 +26,7 @@ def nested(levels: int, code: int = 0x40) -> bytes:
 
 
 def test_the_entries_come_out_as_they_went_in():
-    items = [["a", b"1", 1.5], ["b", b"", 2.0]]
+    items = [["a", b"1", 1.5], ["b", b"", 2.0], ["c", b"v" * 100_000, 2.5]]
     assert is_dictionary(packed(items))
     assert list(entries_of(packed(items))) == [tuple(item) for item in items]
     assert list(entries_of(packed([]))) == []
@@ -36,7 +36,7 @@ def test_the_entries_come_out_as_they_went_in():
     "bad",
     [
         None, 7, [], ["peer", b"value"], [*GOOD, 1], [1, b"value", 2e9], ["peer", "value", 2e9], ["peer", b"value", 2],
-        ["peer", b"value", float("nan")], ["peer", b"value", float("inf")], ["peer", b"v" * 2 * MAX_VALUE, 2e9],
+        ["peer", b"value", float("nan")], ["peer", b"value", float("inf")], ["peer", b"v" * MAX_ENTRY, 2e9],
         [msgpack.ExtType(0x40, nested(400)), b"value", 2e9], [["x"] * 5_000, b"value", 2e9],
     ],
 )  # fmt: skip

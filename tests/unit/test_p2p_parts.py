@@ -55,11 +55,12 @@ def test_the_same_thing_is_counted_once_a_round():
         tally.reject(Reason.MALFORMED, what)
     tally.reject(Reason.LATE, "a")
     tally.accept()
+    tally.accept_unsigned()
     tally.send(5)
     tally.receive(7)
     report = tally.close(3, 9.0)
     assert report.rejected == {"malformed": 2, "late": 1}
-    assert (report.round, report.accepted, report.bytes_sent, report.bytes_received) == (3, 1, 5, 7)
+    assert (report.round, report.accepted, report.unsigned, report.bytes_sent, report.bytes_received) == (3, 1, 1, 5, 7)
     tally.reject(Reason.MALFORMED, "a")
     assert tally.close(4, 10.0).rejected == {"malformed": 1}
 

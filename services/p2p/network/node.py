@@ -51,6 +51,8 @@ STORE_BEAM = 10  # and a store, of which the nearest five then hold it
 HOLDERS, QUICK_READS = 5, 3  # of those that hold most of a key, any one is asked, so often between two searches
 MAX_KEYS = 64  # whose holders are remembered
 CALL_S = 5.0  # longest wait for our own p2pd or for one peer
+MEET_S = 15.0  # longest wait for a connection: some eight ways there and back
+ANSWER_S = 2.0  # longest silence of our own p2pd that is no sign of its death
 STORE_S = 10.0
 FAILURES = (P2PDaemonError, P2PHandlerError, OSError, TimeoutError, asyncio.IncompleteReadError, ValueError)
 
@@ -70,6 +72,7 @@ class Node:
         self.identity, self.daemon, self._gate = identity, daemon, gate
         self._p2p, self._dht, self._answer = p2p, dht, answer
         self._holders: dict[DHTID, tuple[tuple[Any, ...], int]] = {}  # key -> whom to ask, how often before a search
+        self._wire = _guarded(p2p._client.control)
 
     @classmethod
     async def start(
@@ -88,8 +91,8 @@ class Node:
 
     @property
     def alive(self) -> bool:
-        """Whether its p2pd runs."""
-        return self.daemon.alive
+        """Whether its p2pd runs and our connection to it is open."""
+        return self.daemon.alive and not any(task.done() for task in self._wire)
 
     async def stop(self, *, at_once: bool = False) -> None:
         """Leave the swarm. hivemind's own shutdown of the node would wait for ever for a dead p2pd."""
@@ -107,9 +110,10 @@ class Node:
     async def responds(self) -> bool:
         """Whether the p2pd answers."""
         try:
-            return bool(await self.addresses())
+            await _limited(self._p2p._client.identify(), ANSWER_S)
         except NetworkError:
             return False
+        return True
 
     def neighbours(self) -> set[str]:
         """Peer ids in the routing table."""
@@ -128,13 +132,13 @@ class Node:
         }
 
     async def meet(self, address: str) -> None:
-        """Get to know the peer at this address. Raises NetworkError."""
+        """Get to know the peer at this address, or, by `/p2p/<peer id>` alone, wherever it is. Raises NetworkError."""
         where, _, who = address.rpartition("/p2p/")
         try:
-            peer, place_of_peer = PeerID.from_base58(who), Multiaddr(where)
+            peer, places = PeerID.from_base58(who), [Multiaddr(where)] if where else []
         except FAILURES as error:
             raise NetworkError(f"{address} is no address") from error
-        await _limited(self._p2p._client.connect(peer, [place_of_peer]))
+        await _limited(self._p2p._client.connect(peer, places), MEET_S)
         if await _limited(self._dht.protocol.call_ping(peer)) is None:
             raise NetworkError("connected, but it is not in the DHT")
 
@@ -155,14 +159,14 @@ class Node:
         if not self.alive:
             raise NetworkError("p2pd died")
 
-    async def read(self, key: str) -> dict[str, bytes]:
-        """The records under a key that this node holds, and others near the key; the later one of two."""
+    async def read(self, key: str, beam: int = BEAM) -> dict[str, bytes]:
+        """The records under a key that this node and the `beam` nodes nearest to it hold; the later one of two."""
         key_id = DHTID.generate(source=key)
         found: dict[str, tuple[float, bytes]] = {}
         _merge(found, self._dht.protocol.storage.get(key_id))
         with contextlib.suppress(NetworkError):  # out of time: what came until now is good
             if not await _limited(self._ask_one(key_id, found)):
-                await _limited(self._search(key_id, found))
+                await _limited(self._search(key_id, found, beam))
         return {peer: value for peer, (_, value) in found.items()}
 
     async def _ask_one(self, key_id: DHTID, found: dict[str, tuple[float, bytes]]) -> bool:
@@ -177,10 +181,10 @@ class Node:
         self._hold(key_id, peers, left - 1)
         return True
 
-    async def _search(self, key_id: DHTID, found: dict[str, tuple[float, bytes]]) -> None:
+    async def _search(self, key_id: DHTID, found: dict[str, tuple[float, bytes]], beam: int) -> None:
         """Ask all nodes near the key."""
         dht = self._dht
-        nodes = dict(dht.protocol.routing_table.get_nearest_neighbors(key_id, BEAM, exclude=dht.node_id))
+        nodes = dict(dht.protocol.routing_table.get_nearest_neighbors(key_id, beam, exclude=dht.node_id))
         sizes: dict[DHTID, int] = {}  # of what each node that answered holds
 
         async def ask(node: DHTID, keys: Sequence[DHTID]) -> dict[DHTID, tuple[tuple[DHTID, ...], bool]]:
@@ -193,7 +197,7 @@ class Node:
             return {key_id: (tuple(further), False)}
 
         if nodes:
-            await traverse_dht([key_id], list(nodes), BEAM, 4, 1, ask, None, False, {key_id: {dht.node_id}})
+            await traverse_dht([key_id], list(nodes), beam, 4, 1, ask, None, False, {key_id: {dht.node_id}})
         near = sorted(sizes, key=lambda node: (-sizes[node], key_id.xor_distance(node)))[:HOLDERS]
         self._hold(key_id, tuple(nodes[node] for node in near if 2 * sizes[node] >= sizes[near[0]]), QUICK_READS)
 
@@ -211,6 +215,33 @@ class Node:
         request = BytesValue(value=bytes.fromhex(sha256))
         call = self._p2p.call_protobuf_handler(PeerID.from_base58(peer), BODY, request, BytesValue)
         return bytes((await _limited(call, timeout_s)).value)
+
+
+class _Calls(dict[Any, "asyncio.Future[Any]"]):
+    """hivemind's open calls, without those that nobody waits for any more.
+
+    An answer to a call whose time had run out in that very moment would end hivemind's reader, and with it all calls.
+    """
+
+    def __contains__(self, call: object) -> bool:
+        return super().__contains__(call) and not self[call].done()
+
+
+def _guarded(control: Any) -> tuple[asyncio.Task[None], asyncio.Task[None]]:
+    """The two tasks that are our connection to p2pd. When one ends, open calls fail instead of waiting."""
+    calls = control._pending_calls = _Calls(control._pending_calls)
+
+    def end(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.debug("the connection to p2pd broke: %r", error)
+        for call in list(calls.values()):
+            if not call.done():
+                call.set_exception(P2PDaemonError("the connection to p2pd is gone"))
+
+    wire = (control._read_task, control._write_task)
+    for task in wire:
+        task.add_done_callback(end)
+    return wire
 
 
 async def _dht_node(p2p: Any, identity: Identity, gate: Gate) -> Any:

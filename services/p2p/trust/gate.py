@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from services.p2p.bridge.door import Door
 from services.p2p.trust.members import Members
 from services.p2p.wire.announcement import MAX_ANNOUNCEMENT, Announcement, authentic, check_time, place_id
 from services.p2p.wire.rejection import Reason, Rejected
@@ -36,14 +37,16 @@ class _Place:
 
 
 class Gate:
-    """Admits records; tells `on_refused` of those that it does not, `on_admitted` of the authors of the others."""
+    """Admits records and tells `on_admitted`; tells `on_refused` of the others. The rounds and `members` may be put in
+    later."""
 
     def __init__(
         self, swarm: str, now: Callable[[], float], on_refused: Callable[[Reason, str], object] | None = None
     ) -> None:
         self._swarm, self._now = swarm, now
         self.on_refused = on_refused or (lambda reason, what: None)
-        self.on_admitted: Callable[[str], object] = lambda peer: None
+        self.on_admitted: list[Callable[[Announcement], object]] = []
+        self.door: Door | None = None  # to stock nodes, where the bridge is on
         self.open_round: Callable[[], Round | None] = lambda: None
         self.members = Members("false", lambda: ())
         self._places: dict[bytes, _Place] = {}
@@ -58,7 +61,6 @@ class Gate:
         except Rejected as verdict:
             self.refuse(verdict.reason, key_id, subkey, value)
             return False
-        self.on_admitted(str(subkey))
         return True
 
     def refuse(self, reason: Reason, *what: object) -> None:
@@ -66,16 +68,22 @@ class Gate:
         self.on_refused(reason, " ".join(map(_mark, what)))
 
     def knows(self, key_id: bytes) -> bool:
-        """Whether there are records under this key that are not over."""
+        """Whether there are records under this key that are not over, or it is one of stock nodes' at hand."""
+        if self.door is not None and self.door.leads(key_id):
+            return True
         self._sweep()
         return key_id in self._places
 
     def _check(self, key_id: bytes, subkey: object, value: object, expiration: object) -> None:
         if not isinstance(subkey, str) or len(subkey) > MAX_PEER_ID or not isinstance(value, bytes):
             raise Rejected(Reason.MALFORMED)
+        now = self._now()
+        if self.door is not None and self.door.leads(key_id):
+            if self.members.is_strange(subkey):
+                raise Rejected(Reason.NOT_MEMBER)
+            return self.door.check(key_id, subkey, value, expiration, now)
         if len(value) > MAX_ANNOUNCEMENT:
             raise Rejected(Reason.TOO_LARGE)
-        now = self._now()
         if self.members.turns_away(subkey, now):  # before its signature is looked at, which takes time
             raise Rejected(Reason.NOT_MEMBER)
         announcement = authentic(value, subkey)
@@ -89,6 +97,8 @@ class Gate:
         _check_round(announcement, self.open_round())
         self._count(key_id, announcement)
         self.members.admit(subkey, now)
+        for listener in self.on_admitted:
+            listener(announcement)
 
     def _count(self, key_id: bytes, announcement: Announcement) -> None:
         place = self._places.get(key_id)

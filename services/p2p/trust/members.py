@@ -31,9 +31,13 @@ class Members:
             return self.listed is not None and self.listed.issuperset(self._own())
         return self._mode == "true"
 
+    def is_strange(self, peer: str) -> bool:
+        """Whether only members may write now and this peer is none."""
+        return self.only and peer not in (self.listed or ()) and peer not in self._own()
+
     def turns_away(self, peer: str, now: float) -> bool:
         """Whether this peer may not write."""
-        if not self.only or (self.listed is not None and peer in self.listed) or peer in self._own():
+        if not self.is_strange(peer):
             return False
         if peer in self._since:
             return now >= self._since[peer] + GRACE_S
@@ -41,7 +45,7 @@ class Members:
 
     def admit(self, peer: str, now: float) -> None:
         """This peer has written an authentic record."""
-        if self.only and peer not in (self.listed or ()) and peer not in self._own():
+        if self.is_strange(peer):
             self._since.setdefault(peer, now)
             if len(self._since) > MAX_KNOWN:
                 del self._since[next(iter(self._since))]

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import cast
+from itertools import pairwise
 
 import msgpack
 
 DICTIONARY = 0x50  # hivemind's extension type
 MAX_ENTRIES = 4_096  # of one dictionary; a message has no room for more announcements
-MAX_SUBKEY, MAX_VALUE = 256, 4_096  # bytes, packed
+MAX_SUBKEY, MAX_VALUE = 256, 4_096  # bytes, packed; a value that is just bytes may be longer
+MAX_ENTRY = 262_144  # bytes of an entry: where the bridge to stock nodes is on, theirs are long
+LIST_OF_3 = b"\x93"
 EXTENSION = frozenset([*range(0xC7, 0xCA), *range(0xD4, 0xD9)])  # first byte of an extension type
 BINARY = frozenset(range(0xC4, 0xC7))  # first byte of bytes
 
@@ -71,11 +73,15 @@ def _entries(content: bytes) -> Iterator[Entry | bytes]:
 
 
 def _entry(packed: bytes) -> Entry | None:
-    if len(packed) > MAX_SUBKEY + MAX_VALUE:
+    if len(packed) > MAX_ENTRY or packed[:1] != LIST_OF_3:
         return None
-    parts = plain(packed, MAX_SUBKEY + MAX_VALUE)
-    if not isinstance(parts, list) or len(parts) != 3:
+    unpacker, ends = msgpack.Unpacker(max_buffer_size=MAX_ENTRY), [1]
+    unpacker.feed(packed)
+    unpacker.read_array_header()
+    for _ in range(3):
+        unpacker.skip()
+        ends.append(unpacker.tell())
+    subkey, value, expiration = (plain(packed[begin:end], MAX_SUBKEY) for begin, end in pairwise(ends))
+    if not isinstance(subkey, str) or not isinstance(value, bytes) or not isinstance(expiration, float):
         return None
-    subkey, value, expiration = parts
-    good = isinstance(subkey, str) and isinstance(value, bytes) and isinstance(expiration, float)
-    return cast(Entry, (subkey, value, expiration)) if good and math.isfinite(expiration) else None
+    return (subkey, value, expiration) if math.isfinite(expiration) else None

@@ -107,4 +107,5 @@ class AnswerGame:
     def refuse(self, rollouts: Rollouts, reason: str) -> None:
         """Count a group that is left out; a reason of REFUSED_GROUPS."""
         REFUSED_GROUPS.labels(reason).inc()
-        self.refused.setdefault(rollouts.peer_id, Counter())[reason] += 1
+        if rollouts.signed:  # or anybody could speak ill of the peer that is named
+            self.refused.setdefault(rollouts.peer_id, Counter())[reason] += 1
