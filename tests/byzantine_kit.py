@@ -36,13 +36,14 @@ from shared.tasks import seed_of
 from tests.hostile_kit import Bodies
 from tests.p2p_kit import SWARM, announcement_of, identity, settings_of
 
+ROUND_S = 30.0  # until a round's deadline
 TURN_S = 0.1  # between two deeds of a malicious peer
 
 
 class Honest:
     """A household of one peer that trains."""
 
-    def __init__(self, world: World, folder: Path, name: str, seed: int, patience_s: float) -> None:
+    def __init__(self, world: World, folder: Path, name: str, seed: int, external: int) -> None:
         self.identity = identity(name)
         self.peer = self.identity.peer_id
         self.context = Context(MemoryQueue(), MemoryStore(), Health("p2p", name, 60))
@@ -54,7 +55,8 @@ class Honest:
         self._parts = exchange(self._settings, self.context, self.network, [self.identity], gate)
         told = {
             "policy.model": "embedded", "policy.cpu_only": True, "policy.threads": 1, "seed": seed,
-            "state_dir": folder / name, "checkpoint_every": 10_000, "exchange_patience_s": patience_s,
+            "state_dir": folder / name, "checkpoint_every": 10_000, "exchange_patience_s": 2.0,
+            "learner.external_groups": external,
         }  # fmt: skip
         settings = load("trainer", TrainerSettings, [f"{key}={value}" for key, value in told.items()])
         self.trainer = Trainer(settings, self.context, self.peer)
@@ -69,7 +71,7 @@ class Honest:
 
     async def play(self, number: int) -> None:
         now = time.time()
-        round_ = Round(number=number, stage=0, opened_at=now, deadline=now + 60)
+        round_ = Round(number=number, stage=0, opened_at=now, deadline=now + ROUND_S)
         await self.context.queue.publish(ROUNDS, round_)
         await self.trainer.play(round_)
 
@@ -109,7 +111,7 @@ class Malicious:
             self.network.write(key, self.peer, sign(told, self.identity), told.expires)
 
     def send(self, rollouts: Rollouts) -> None:
-        self.announce(body_of(rollouts), rollouts.round, groups=len(rollouts.groups), informative=len(rollouts.groups))
+        self.announce(body_of(rollouts), rollouts.round, groups=len(rollouts.groups), informative=rollouts.informative)
 
 
 class Rubbish(Malicious):
@@ -166,13 +168,18 @@ class Copier(Malicious):
 
 
 class Flood(Malicious):
-    """Records by the hundred, and bodies that never come or never end."""
+    """Records by the hundred, and bodies that never end."""
+
+    def __init__(self, *told: object) -> None:
+        super().__init__(*told)
+        self.done = -1
 
     async def turn(self, number: int) -> None:
         key = Place(number, 0).key(SWARM)
-        for _ in range(50):
+        for _ in range(0 if number == self.done else 300):  # real holders would keep none of them
             subkey = self.random.choice((self.random.randbytes(8).hex(), "Qm" + self.random.randbytes(22).hex()))
             self.network.write(key, subkey, self.random.randbytes(200), self.random.choice((1e12, time.time() + 60)))
+        self.done = number
         self.announce(b"x" * 5 * 2**20, number, size=self.random.randrange(1, 2**20))
 
 
@@ -204,12 +211,10 @@ class Story:
         return sum(heard.groups for one in told for peer, heard in one.items() if peer in peers)
 
 
-async def play(
-    folder: Path, *, honest: int, kinds: Sequence[str], rounds: int, seed: int, patience_s: float = 1.0
-) -> Story:
+async def play(folder: Path, *, honest: int, kinds: Sequence[str], rounds: int, seed: int, external: int = 4) -> Story:
     """A swarm from its first round to its last."""
     world = World()
-    households = [Honest(world, folder, f"honest{n}", seed, patience_s) for n in range(honest)]
+    households = [Honest(world, folder, f"honest{n}", seed, external) for n in range(honest)]
     strangers = {kind: KINDS[kind](world, kind, seed) for kind in kinds}
     opened: list[int] = []
     lives = [asyncio.create_task(one.live(opened)) for one in strangers.values()]

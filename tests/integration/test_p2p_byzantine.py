@@ -7,7 +7,7 @@ from tests.byzantine_kit import KINDS, play
 
 async def test_honest_peers_hear_each_other_and_leave_the_others_alone(tmp_path, monkeypatch):
     monkeypatch.setattr("services.p2p.trust.notes.SELDOM_S", 0.0)
-    story = await play(tmp_path, honest=2, kinds=tuple(KINDS), rounds=4, seed=1, patience_s=5.0)
+    story = await play(tmp_path, honest=2, kinds=tuple(KINDS), rounds=4, seed=1, external=2)
     peers = {one.peer for one in story.honest}
     for peer, events in story.trained.items():
         assert len(events) == 4
