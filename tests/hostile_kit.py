@@ -269,7 +269,7 @@ class Bodies:
 
     def bad_truncated(self) -> bytes:
         whole = self._with()
-        return whole[: self.random.randrange(len(whole) - 1)]
+        return whole[: self.random.randrange(1, len(whole) - 1)]
 
     def bad_crowd(self) -> bytes:
         return self._with(groups=self._good["groups"] * self.random.randrange(257, 300))
