@@ -120,6 +120,14 @@ def test_the_number_of_keys_and_records_is_bounded_and_what_is_over_makes_room(m
     assert known == [False, False, True, True]
 
 
+def test_who_wrote_what_was_admitted_is_told():
+    gate, seen = Watched(), []
+    gate.on_admitted.append(lambda announcement: seen.append(announcement.peer))
+    assert gate.offer(ANN)
+    assert not gate.offer(EVE, swarm="other")
+    assert seen == [identity(ANN).peer_id]
+
+
 def test_what_has_expired_is_forgotten():
     gate = Watched()
     key = place_id("rlswarm/lab/1/0/0/0")

@@ -77,6 +77,7 @@ def test_size_and_hash_are_those_announced():
         (changed(round="1"), Reason.MALFORMED),
         (changed(round=1.0), Reason.MALFORMED),
         (changed(round=-1), Reason.MALFORMED),
+        (changed(informative=2), Reason.MALFORMED),
         (changed(extra=1), Reason.MALFORMED),
         (changed(peer_id="x"), Reason.MALFORMED),
         (b"null", Reason.MALFORMED),
