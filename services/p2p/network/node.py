@@ -48,7 +48,7 @@ BODY = "rlswarm.body.v1"  # name of the libp2p call: sha256 -> body
 BEAM = 32  # nodes near the key that are asked
 CALL_S = 5.0  # longest wait for our own p2pd or for one peer
 MEET_S = 15.0  # longest wait for a connection: some eight ways there and back
-ANSWER_S = 2.0  # longest silence of our own p2pd that is no sign of its death
+ANSWER_S = 1.7  # longest silence of our own p2pd that is no sign of its death
 STORE_S = 10.0
 FAILURES = (P2PDaemonError, P2PHandlerError, OSError, TimeoutError, asyncio.IncompleteReadError, ValueError)
 
