@@ -258,6 +258,7 @@ async def _dht_node(p2p: Any, identity: Identity, gate: Gate) -> Any:
         node_id=DHTID.generate(source=identity.peer_id),  # the same after a restart
         record_validator=Validator(gate),
         authorizer=Bounds(gate),
+        wait_timeout=CALL_S,  # hivemind's three seconds are too short for a line of half a second each way
         cache_locally=False,
         cache_nearest=0,
         cache_on_store=False,
