@@ -135,8 +135,7 @@ def test_an_identity_is_held_by_one(tmp_path):
         pass
 
 
-async def test_a_cloned_identity_is_told_and_heals(tmp_path, often, monkeypatch):
-    monkeypatch.setattr("services.p2p.network.sightings.CLONE_S", 6.0)
+async def test_a_cloned_identity_is_told(tmp_path, often, monkeypatch):
     monkeypatch.setattr("services.p2p.network.sightings.SKEW_S", -120.0)  # both began a moment ago
     (tmp_path / "b" / "identities").mkdir(parents=True)
     (tmp_path / "b" / "identities" / "peer-0.pem").write_bytes(identity("a-0").path.read_bytes())
