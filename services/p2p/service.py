@@ -30,9 +30,10 @@ from services.p2p.network.hosted import HostedPeers
 from services.p2p.network.identities import Identity, held, load_or_create
 from services.p2p.network.protocol import NetworkError
 from services.p2p.network.seats import seats_at_start
-from services.p2p.settings import P2PSettings
+from services.p2p.settings import P2PSettings, is_address
 from services.p2p.trust.gate import Gate
 from shared.errors import SwarmError
+from shared.household import bootnodes
 from shared.runtime import Context
 
 
@@ -48,6 +49,8 @@ async def live(settings: P2PSettings, context: Context, identities: list[Identit
     """Be in the swarm as these peers."""
     gate = Gate(settings.swarm, time.time)
     network = HostedPeers(settings, identities, gate)
+    chain = [text for text in await bootnodes(context.store) if is_address(text)]
+    network.entries = (*settings.initial_peers, *chain)
     try:
         await start(network)
         await exchange(settings, context, network, identities, gate)

@@ -81,5 +81,5 @@ def test_pauses_between_two_attempts_grow_and_differ():
     for _ in range(7):
         attempts.put_off(100.0, 0.75)
         at.append(attempts.at - 100.0)
-    assert at == [0.75, 1.5, 3.0, 6.0, 12.0, 15.0, 15.0]
+    assert at == [0.75, 1.5, 3.0, 6.0, 7.5, 7.5, 7.5]
     assert attempts.pause_s == RETRY_S[1]

@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -129,11 +130,13 @@ class Daemon:
         self._drain: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, identity: Identity, listen: str, announce: str | None, pids: Pids) -> Daemon:
-        """Start a p2pd that listens on the multiaddress `listen`. Raises NetworkError."""
+    async def start(
+        cls, identity: Identity, listen: str, announce: str | None, pids: Pids, reach: Sequence[str] = ()
+    ) -> Daemon:
+        """Start a p2pd that listens on the multiaddress `listen`; `reach`: see reach.py. Raises NetworkError."""
         control = f"/unix/tmp/hivemind-p2pd-{secrets.token_urlsafe(8)}.sock"
         process = await asyncio.create_subprocess_exec(
-            *_command(identity, listen, announce, control),
+            *_command(identity, listen, announce, control, reach),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -195,10 +198,9 @@ class Daemon:
         _remove_socket(self.socket)
 
 
-def _command(identity: Identity, listen: str, announce: str | None, control: str) -> list[str]:
+def _command(identity: Identity, listen: str, announce: str | None, control: str, reach: Sequence[str]) -> list[str]:
     # setpriv replaces itself by p2pd, so the pid is p2pd's. Without it (macOS) the pid file has to do.
     tie = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
-    local = listen.startswith(("/ip4/127.", "/ip6/::1/"))
     return [
         *tie,
         _binary(),
@@ -208,11 +210,7 @@ def _command(identity: Identity, listen: str, announce: str | None, control: str
         *([f"-announceAddrs={announce}"] if announce else []),
         "-b=0",  # joined later: a p2pd whose entry points are silent would not start
         "-dhtServer=1",
-        f"-natPortMap={int(not local)}",
-        f"-autonat={int(not local)}",
-        "-autoRelay=0",
-        "-relay=1",
-        "-relayHopLimit=0",
+        *reach,
         "-connManager=1",
         "-tls=1",
         "-idleTimeout=30s",

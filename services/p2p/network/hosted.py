@@ -26,6 +26,7 @@ from services.p2p.network.daemon import Pids, free_port
 from services.p2p.network.identities import Identity
 from services.p2p.network.node import Node
 from services.p2p.network.protocol import NetworkError, Serve
+from services.p2p.network.reach import reach_flags
 from services.p2p.network.seat import Attempts, Seat
 from services.p2p.network.sightings import Sightings
 from services.p2p.settings import P2PSettings
@@ -56,6 +57,7 @@ class HostedPeers:
         for peer in self.hosted:
             self.sightings.host(peer)
         self.generation = 0
+        self.entries = settings.initial_peers  # entry points that a p2pd started from now on may be relayed by
 
     async def start(self) -> None:
         """Bring all peers up, alone or not. Raises NetworkError; `stop` then ends those that are up.
@@ -81,15 +83,17 @@ class HostedPeers:
         await self.join(())
 
     async def _start(self, seat: Seat) -> None:
-        seat.port = free_port(self._settings.host, seat.port)
-        name = self._settings.announce_host
+        seat.port = free_port(self._settings.listen_host, seat.port)
+        told, name = self._settings, self._settings.announce_host
+        listen = _multiaddress(told.listen_host, seat.port)
         seat.node = await Node.start(
             seat.identity,
-            _multiaddress(self._settings.host, seat.port),
+            listen,
             _multiaddress(name, seat.port) if name else None,
             self._gate,
             self._pids,
             self._answer,
+            reach_flags(told.relay, bootnode=told.bootnode, listen=listen, entries=self.entries),
         )
         seat.silences, seat.attempts = 0, {}
 

@@ -71,10 +71,17 @@ class Node:
 
     @classmethod
     async def start(
-        cls, identity: Identity, listen: str, announce: str | None, gate: Gate, pids: Pids, answer: Answer
+        cls,
+        identity: Identity,
+        listen: str,
+        announce: str | None,
+        gate: Gate,
+        pids: Pids,
+        answer: Answer,
+        reach: Sequence[str] = (),
     ) -> Node:
         """Bring a peer up, alone; `listen` and `announce` are multiaddresses. Raises NetworkError."""
-        daemon = await Daemon.start(identity, listen, announce, pids)
+        daemon = await Daemon.start(identity, listen, announce, pids, reach)
         try:
             p2p = await _limited(P2P.replicate(Multiaddr(daemon.control)))
             node = cls(identity, daemon, p2p, await _limited(_dht_node(p2p, identity, gate)), gate, answer)

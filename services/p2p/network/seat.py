@@ -11,7 +11,7 @@ from services.p2p.network.identities import Identity
 if TYPE_CHECKING:  # with it would come hivemind
     from services.p2p.network.node import Node
 
-RETRY_S = (1.0, 20.0)  # first and longest pause between two attempts to meet an address
+RETRY_S = (1.0, 10.0)  # first and longest pause between two attempts to meet an address
 
 
 @dataclass
