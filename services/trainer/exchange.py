@@ -19,6 +19,7 @@ from shared.streams import ROLLOUTS_PEER, ROUNDS
 
 REMEMBERED_ROUNDS = 3  # a peer silent for longer is not waited for
 STOCK_PATIENCE = 0.5  # of the time that there is, for which stock nodes are waited for: anybody may say he is one
+MOST_EXPECTED = 8  # peers waited for: of more, p2p fetches the rollouts of as many as are needed, others each round
 POLL_S, SHORTEST_POLL_S = 0.5, 0.05
 BATCH = 100  # entries in one reading
 
@@ -30,7 +31,7 @@ class PeerFeed:
         self._queue, self._me = queue, me
         self._cursor = "0"
         self._rounds: dict[str, dict[str, Rollouts]] = {}
-        self._heard: deque[set[str]] = deque(maxlen=REMEMBERED_ROUNDS)
+        self._heard: deque[int] = deque(maxlen=REMEMBERED_ROUNDS)  # peers, in each of the last rounds
         self._stock_round = -1  # the newest for which something came that nobody signed for, in time or late
 
     async def poll(self, wait_s: float) -> bool:
@@ -51,9 +52,9 @@ class PeerFeed:
         """What arrived for a round so far, by source: what nobody signed for stands beside what its peer sent."""
         return self._rounds.get(round_.key, {})
 
-    def expected(self) -> set[str]:
-        """Peers heard of in the last rounds."""
-        return set().union(*self._heard)
+    def expected(self) -> int:
+        """How many peers to wait for: as many as were heard in one of the last rounds, within a bound."""
+        return min(max(self._heard, default=0), MOST_EXPECTED)
 
     def awaits_stock(self, round_: Round) -> bool:
         """Whether stock nodes were heard of in the last rounds, and none in this one."""
@@ -61,8 +62,8 @@ class PeerFeed:
         return lately and all(rollouts.signed for rollouts in self.of(round_).values())
 
     def close(self, round_: Round) -> None:
-        """The round is over here: remember who took part, forget what came for it and before."""
-        self._heard.append({rollouts.peer_id for rollouts in self.of(round_).values() if rollouts.signed})
+        """The round is over here: remember how many took part, forget what came for it and before."""
+        self._heard.append(sum(rollouts.signed for rollouts in self.of(round_).values()))
         over = (round_.number, round_.stage)
         self._rounds = {key: value for key, value in self._rounds.items() if _numbers(key) > over}
 
@@ -79,13 +80,13 @@ class Want:
 
 
 def is_enough(
-    want: Want, *, informative: int, heard: set[str], expected: set[str], waited_s: float, awaited: bool = False
+    want: Want, *, informative: int, heard: int, expected: int, waited_s: float, awaited: bool = False
 ) -> bool:
-    """Everybody expected was heard and brought what is needed; or one of the two, and patience is at its end.
+    """As many as expected were heard and brought what is needed; or one of the two, and patience is at its end.
 
     A lone peer expects nobody, so it waits for its patience only; `awaited`: or for stock nodes.
     """
-    all_heard, fed = expected <= heard, informative >= want.groups
+    all_heard, fed = heard >= expected, informative >= want.groups
     return (all_heard and fed) or (waited_s > want.patience_s and ((all_heard and not awaited) or fed))
 
 
@@ -114,11 +115,12 @@ async def collect(
             scored[source] = await work(score, game, arrived[source])
         found = [group for groups in scored.values() for group in groups]
         waited, informative = time.monotonic() - started, count(found, want.unsigned)
+        heard = sum(arrived[source].signed for source in scored)
         awaited = want.unsigned > 0 and waited < stock_s and feed.awaits_stock(round_)
         enough = is_enough(
             want,
             informative=informative,
-            heard=set(scored),
+            heard=heard,
             expected=feed.expected(),
             waited_s=waited,
             awaited=awaited,
