@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
 from services.trainer.model.choice import locate
 from services.trainer.model.hardware import device_of
+from services.trainer.model.light import AutoModelForCausalLM, AutoTokenizer, transformers_logging
 from services.trainer.model.models import AUTO, BUILT_IN
 from services.trainer.model.prompt import chat
 from services.trainer.settings import PolicySettings
