@@ -49,5 +49,5 @@ LOST = Counter("swarm_trainer_submissions_lost_total", "Submissions that never f
 ASKED = Counter("swarm_trainer_questions_total", "Questions that somebody typed", ["outcome"])
 for outcome in ("answered", "failed", "too_old"):
     ASKED.labels(outcome)
-for reason in ("unknown_set", "held_out", "altered", "unproven", "wrong_stage", "unknown_answer"):
+for reason in ("unknown_set", "held_out", "altered", "unproven", "wrong_stage", "unknown_answer", "slow"):
     REFUSED_GROUPS.labels(reason)

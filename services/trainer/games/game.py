@@ -5,7 +5,8 @@ A game is whatever has these methods; the round (`loop.py`) knows nothing else o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -14,10 +15,13 @@ from pydantic import JsonValue
 from services.trainer.forward.sampling import sample_with_log_probs
 from services.trainer.games.tasks import Tasks
 from services.trainer.learning.rollout import Scored
+from services.trainer.metrics import REFUSED_GROUPS
 from services.trainer.model.policy import Policy
 from services.trainer.settings import GameSettings
-from shared.messages import Question, Rollouts, Round
+from shared.messages import Group, Question, Rollouts, Round
 from shared.tasks import seed_of
+
+SCORING_S = 5.0  # for one peer's rollouts, of this thread's processor time: what is honest takes a hundredth of it
 
 
 class Game(Protocol):
@@ -44,6 +48,19 @@ class Game(Protocol):
 
     def score(self, rollouts: Rollouts) -> list[Scored]:
         """A peer's rollouts with what they earn by our own verifier; groups that this swarm does not play left out."""
+
+
+def in_time(groups: Sequence[Group], spent_s: Callable[[], float] = time.thread_time) -> Iterator[Group]:
+    """A peer's groups for as long as scoring them takes no more than `SCORING_S`; the rest is refused as `slow`.
+
+    There are answers that a scorer reads for a second: a stranger may send thousands of them.
+    """
+    until = spent_s() + SCORING_S
+    for done, group in enumerate(groups):
+        if spent_s() > until:
+            REFUSED_GROUPS.labels("slow").inc(len(groups) - done)
+            return
+        yield group
 
 
 class AnswerGame:
@@ -96,6 +113,6 @@ class AnswerGame:
                 completions=group.completions,
                 rewards=tuple(self.reward(question, completion.text) for completion in group.completions),
             )
-            for group in rollouts.groups
+            for group in in_time(rollouts.groups)
             if (question := self.tasks.recognise(group.question)) is not None
         ]

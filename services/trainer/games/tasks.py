@@ -7,8 +7,6 @@ stranger can choose which of the swarm's questions he answers; neither what is r
 from __future__ import annotations
 
 import json
-import logging
-import math
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -21,8 +19,6 @@ from services.trainer.metrics import REFUSED_GROUPS
 from shared.messages import Question
 from shared.question_files import QuestionFile
 from shared.tasks import ITEMS, Deck, Entry, Mix, Source, TaskSet, is_held_out
-
-log = logging.getLogger(__name__)
 
 SEEDS = 2**31
 DECKS = 128  # of peers; one takes a fraction of a millisecond to make
@@ -65,20 +61,12 @@ class Tasks:
         return own
 
     def score(self, question: Question, completion: str) -> float:
-        """Reward of a completion, 0 to 1: what the scorer gives the text between the answer tags, 0 without any.
-
-        A scorer that chokes on hostile text or metadata gives 0 too; that is the completion's fault, not ours.
-        """
+        """Reward of a completion, 0 to 1: what the scorer gives the text between the answer tags, 0 without any."""
         answer = extract_answer(completion, tag_name="answer")
         if answer is None or not self.knows(question):
             return 0.0
         entry: Entry = {"question": question.text, "answer": question.answer, "metadata": dict(question.metadata)}
-        try:
-            reward = float(self._deck.sources[question.dataset].score_answer(answer, entry))
-        except Exception as error:  # third-party scorers raise anything on malformed input
-            log.debug("the scorer of %s failed: %s", question.dataset, error)
-            return 0.0
-        return min(1.0, max(0.0, reward)) if math.isfinite(reward) else 0.0
+        return self._deck.grade(answer, question.dataset, entry)
 
     def _verdict(self, question: Question) -> tuple[str, Question]:
         """A reason of REFUSED_GROUPS ("": none), and the question as it is made here."""

@@ -17,7 +17,7 @@ from pydantic import JsonValue, ValidationError
 
 from services.trainer.games.debate import rules
 from services.trainer.games.debate.record import Answers, Critique, Part, Record, Topic
-from services.trainer.games.game import AnswerGame
+from services.trainer.games.game import AnswerGame, in_time
 from services.trainer.learning.rollout import Scored
 from services.trainer.metrics import REFUSED_GROUPS
 from shared.messages import MAX_GROUPS, MAX_TEXT, Group, Question, Rollouts, Round
@@ -56,7 +56,7 @@ class DebateGame(AnswerGame):
     def score(self, rollouts: Rollouts) -> list[Scored]:
         """See `Game.score`."""
         found = []
-        for group in rollouts.groups:
+        for group in in_time(rollouts.groups):
             reason, question = self._verdict(rollouts, group)
             if reason:
                 REFUSED_GROUPS.labels(reason).inc()
