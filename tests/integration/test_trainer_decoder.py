@@ -54,7 +54,7 @@ def policy_of(config):
         model=model,
         device=torch.device("cpu"),
         pad_id=0,
-        reduced=False,
+        reduced=False, prompts_at_once=0,
         end_ids=[1, 2],
         autocast=lambda: torch.autocast("cpu", enabled=False),
     )

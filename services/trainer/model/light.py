@@ -13,15 +13,15 @@ from contextlib import contextmanager
 
 @contextmanager
 def absent(package: str) -> Iterator[None]:
-    """Imports inside of the block do not find this package, unless it is loaded already."""
-    loaded = package in sys.modules
-    if not loaded:
-        sys.modules[package] = None  # type: ignore[assignment]  # Python's own mark for what must not be found
+    """Imports inside of the block do not find this package, unless it is loaded, or transformers has seen it."""
+    if package in sys.modules or "transformers" in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]  # Python's own mark for what must not be found
     try:
         yield
     finally:
-        if not loaded:
-            del sys.modules[package]
+        del sys.modules[package]
 
 
 with absent("scipy"):

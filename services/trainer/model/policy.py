@@ -47,6 +47,7 @@ class Policy:
         self.size = sum(parameter.numel() for parameter in self.model.parameters())
         if self.device.type == "cpu":
             torch.set_num_threads(settings.threads or (1 if self.size < SMALL else os.cpu_count() or 1))
+        self.prompts_at_once = 0  # in sampling at most, found out by running out of memory; 0: not yet
         self.end_ids = _end_ids(self.model, self.tokenizer)
         self.pad_id = next(
             (i for i in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id) if i is not None), self.end_ids[0]
