@@ -31,7 +31,7 @@ PURE := $(subst $(space),$(comma),$(strip \
     $(addprefix trust/,gate reputation tally) traffic/pacing) \
   $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/policy signing/rate) \
   $(patsubst %,services/local/%.py,summary snapshot history conf) \
-  $(patsubst %,shared/%.py,messages asks streams tasks names settings)))
+  $(patsubst %,shared/%.py,messages asks streams tasks names settings invite)))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup install demo test test-unit test-chaos lint format model contracts bench bench-sapo bench-trainer e2e fresh chaos wheelhouse sbom release-check clean

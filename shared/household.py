@@ -56,6 +56,7 @@ class SwarmState(BaseModel):
     winners_settled: int
     finished: bool  # the last round is over and nothing waits for the chain
     leads: bool = False  # this household advances the swarm's rounds
+    owns: bool = False  # its account is an owner of the contract: it may invite
     paused: bool = False  # and does not, because the founder says so
     min_s: float | None = None  # of a round, seconds, as it is now; None where another household leads
     max_s: float | None = None

@@ -1,6 +1,7 @@
 """`rlswarm`: found a swarm, look at it, stop it.
 
-up --local --> services.local: supervisord --> Redis, anvil, the services
+up --local, init, join --> services.local: supervisord --> Redis, anvil, the services
+invite --> services.identity.admin --> identity
 eval --> services.trainer.evaluation, in a process of its own
 plot --> services.trainer.tracking.curves, on the run's history files
 status, logs, down --> the run's folder, supervisord's socket, Redis
@@ -20,7 +21,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from services.local.folder import NAME, find_run
+from services.local.folder import NAME, RunFolder, find_run
 from services.local.settings import local_settings
 from shared.errors import SettingsError, SwarmError
 
@@ -31,15 +32,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 NameOption = Annotated[str | None, typer.Option("--name", help="The run; if not given, the one started last.")]
+HostOption = Annotated[
+    str | None, typer.Option("--host", help="Name or address under which other machines reach this one.")
+]
+PeersOption = Annotated[int | None, typer.Option("--peers", min=1, max=64, help="Trainers here (default: 3).")]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", help="Hub id, folder, or auto: what fits (default: embedded).")
+]
+DaysOption = Annotated[int, typer.Option("--days", min=1, max=365, help="For which an invite is good.")]
 
 
 @app.command()
 def up(
     local: Annotated[bool, typer.Option("--local", help="As processes on this machine, without Docker.")] = False,
-    peers: Annotated[int | None, typer.Option(min=1, max=64, help="Trainers on this machine (default: 3).")] = None,
+    peers: PeersOption = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="Stop after so many (default: never).")] = None,
     name: Annotated[str | None, typer.Option(help="Of the run; an old name resumes it (default: the time).")] = None,
-    model: Annotated[str | None, typer.Option(help="Hub id, folder, or auto: what fits (default: embedded).")] = None,
+    model: ModelOption = None,
     no_table: Annotated[bool, typer.Option("--no-table", help="Plain lines, also in a terminal.")] = False,
 ) -> None:
     """Start a swarm, or resume one, and stay with it until it is through or Ctrl-C."""
@@ -48,10 +57,52 @@ def up(
 
     if not local:
         raise SwarmError("only the stack without Docker can be started from here", "run: rlswarm up --local")
-    chosen = name or time.strftime("swarm-%Y%m%d-%H%M%S")
-    if not re.match(NAME, chosen):
-        raise SettingsError(f"{chosen} is no name for a run", "use a-z, 0-9 and -, at most 63 signs")
+    chosen = _name(name or time.strftime("swarm-%Y%m%d-%H%M%S"))
     raise typer.Exit(run_up(chosen, Asked(peers, rounds, model), local_settings(), with_table=not no_table))
+
+
+@app.command()
+def init(
+    name: Annotated[str, typer.Argument(help="Of the swarm, and of its run.")],
+    host: HostOption = None,
+    peers: PeersOption = None,
+    model: ModelOption = None,
+    days: DaysOption = 30,
+) -> None:
+    """Found a swarm: keys, contract on the chain, peers' identities and ports. Prints the invite for others."""
+    from services.cli.swarm import run_init
+    from services.local.up import Asked
+
+    settings = local_settings()
+    asked = Asked(peers=peers, model=model, host=_host(host))
+    raise typer.Exit(run_init(RunFolder(settings.runs_dir / _name(name)), asked, settings, days))
+
+
+@app.command()
+def invite(name: NameOption = None, days: DaysOption = 30) -> None:
+    """Print the invite to the swarm that a run founded; the run has to be up."""
+    from services.cli.swarm import invite as print_invite
+
+    raise typer.Exit(print_invite(find_run(local_settings().runs_dir, name), days))
+
+
+@app.command()
+def join(
+    invite: Annotated[str, typer.Argument(help="The founder's line of text: rlswarm1....")],
+    name: Annotated[str | None, typer.Option(help="Of the run here (default: the swarm's name).")] = None,
+    host: HostOption = None,
+    peers: PeersOption = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Stop after round so many (default: never).")] = None,
+    model: ModelOption = None,
+    no_table: Annotated[bool, typer.Option("--no-table", help="Plain lines, also in a terminal.")] = False,
+) -> None:
+    """Take part in a swarm that somebody else founded, until Ctrl-C; `rlswarm up --local --name NAME` resumes."""
+    from services.cli.swarm import run_join
+    from services.local.up import Asked
+
+    asked = Asked(peers, rounds, model, invite, _host(host))
+    chosen = name and _name(name)
+    raise typer.Exit(run_join(invite, chosen, asked, local_settings(), with_table=not no_table))
 
 
 @app.command()
@@ -182,6 +233,18 @@ def doctor() -> None:
         remedy = f": {check.remedy}" if check.remedy and not check.ok else ""
         console.print(f"{mark} {check.name:<9} {check.found}{remedy}", soft_wrap=True)
     raise typer.Exit(1 if any(check.ok is False for check in checks) else 0)
+
+
+def _name(name: str) -> str:
+    if not re.match(NAME, name):
+        raise SettingsError(f"{name} is no name for a run", "use a-z, 0-9 and -, at most 63 signs")
+    return name
+
+
+def _host(host: str | None) -> str | None:
+    if host is not None and not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252})", host):
+        raise SettingsError(f"{host} is no name and no IPv4 address", "give --host as other machines write it")
+    return host
 
 
 def main() -> None:

@@ -93,6 +93,9 @@ class Chain(Protocol):
     async def may_advance(self) -> bool:
         """This account may advance rounds."""
 
+    async def owned_by(self, account: str) -> bool:
+        """Whether an account is among the contract's owners."""
+
     async def owners(self, peers: Sequence[str]) -> list[Owner]:
         """Who registered each peer."""
 

@@ -50,7 +50,8 @@ class Clock:
         self._settings, self._now = settings, now
         self._queue, self._store = link.context.queue, link.context.store
         self._recall = Recall(chain, books, link.context)
-        self._may, self._asked_at = False, float("-inf")  # our role, and when we asked for it
+        self._may, self._owns = False, False  # our roles
+        self._asked_at = float("-inf")  # when we asked for them
         self._opened: Opened | None = None
         self._life = ""  # of the store, see `Store.life`
         self._past: dict[int, frozenset[str]] = {}  # voters of the rounds before the open one
@@ -202,6 +203,7 @@ class Clock:
         """The rules as they are now. Our role is asked for now and then, because the contract's owners change it."""
         if not 0 <= self._now() - self._asked_at < ROLE_S:
             self._may, health = await self._chain.may_advance(), self._link.context.health
+            self._owns = await self._chain.owned_by(self._chain.account)
             if self._settings.leads == "yes" and not self._may:
                 health.degrade("rounds", f"LEAD_ROUNDS=yes, but {self._chain.account} has no STAGE_MANAGER_ROLE")
             else:
@@ -253,6 +255,7 @@ class Clock:
             winners_settled=tally.winners,
             finished=opened.finished and backlog == 0,
             leads=rules.leads,
+            owns=self._owns,
             paused=rules.paused,
             min_s=rules.min_s if rules.leads else None,
             max_s=rules.max_s if rules.leads else None,

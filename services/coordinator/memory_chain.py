@@ -140,6 +140,10 @@ class MemoryChain:
         """See `Chain.may_advance`."""
         return self._account in self.swarm.managers
 
+    async def owned_by(self, account: str) -> bool:
+        """See `Chain.owned_by`."""
+        return account in self.swarm.managers
+
     async def owners(self, peers: Sequence[str]) -> list[Owner]:
         """See `Chain.owners`."""
         return [self._owner(peer) for peer in peers]

@@ -83,8 +83,11 @@ class Web3Chain:
 
     async def may_advance(self) -> bool:
         """See `Chain.may_advance`."""
-        role = await self._ask(Call("STAGE_MANAGER_ROLE()", ()))
-        return bool(await self._ask(Call("hasRole(bytes32,address)", (role, self._account))))
+        return await self._has("STAGE_MANAGER_ROLE()", self._account)
+
+    async def owned_by(self, account: str) -> bool:
+        """See `Chain.owned_by`."""
+        return await self._has("OWNER_ROLE()", account)
 
     async def owners(self, peers: Sequence[str]) -> list[Owner]:
         """See `Chain.owners`."""
@@ -182,6 +185,10 @@ class Web3Chain:
     async def _ask(self, call: Call) -> Any:
         (data,) = await self._rpc.sure([self._question(call)])
         return self._answer(call.signature, data)
+
+    async def _has(self, role: str, account: str) -> bool:
+        name = await self._ask(Call(role, ()))
+        return bool(await self._ask(Call("hasRole(bytes32,address)", (name, account))))
 
     def _owner(self, account: str) -> Owner:
         if account == NOBODY:  # first: before there is an account of ours, it is NOBODY, too

@@ -100,6 +100,7 @@ async def test_a_new_contract_is_in_round_0_and_its_founder_leads(chain, world):
     guest = world.chain()
     guest.use(chain.contract)
     assert not await guest.may_advance()
+    assert [await guest.owned_by(account) for account in (chain.account, guest.account)] == [True, False]
     with pytest.raises(ChainError, match="OnlyStageManager"):
         await guest.advance()
 
