@@ -4,6 +4,8 @@ peers:hosted          the peers this household's p2p hosts            (p2p --> t
 peer:lease:<peer>     the trainer instance that trains as this peer   (trainer --> coordinator, p2p)
 peer:wish:<instance>  since when a trainer waits for a free peer      (trainer --> p2p, which then hosts one more)
 swarm:bootnodes       multiaddresses of the swarm's entry points      (coordinator --> p2p)
+swarm:members         Members, the peers that are registered on the chain; beside it a mark that changes with it
+                                                    (coordinator --> p2p)
 swarm:chain           SwarmState                                      (coordinator --> identity, cli, local)
 swarm:pace            Pace, what the founder wants  (identity --> coordinator)
 peers:notes           PeerNote of each peer heard   (p2p --> identity)
@@ -14,6 +16,7 @@ state:<service>:<n>   ServiceState, see runtime.py                    (every ser
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
@@ -25,6 +28,7 @@ HOSTED = "peers:hosted"
 LEASE = "peer:lease:"
 WISH = "peer:wish:"
 BOOTNODES = "swarm:bootnodes"
+MEMBERS = "swarm:members"
 CHAIN = "swarm:chain"
 PACE = "swarm:pace"
 NOTES = "peers:notes"
@@ -38,6 +42,7 @@ STATE_TTL_S = 20.0  # a service that is silent for so long is not shown any more
 STARTS_TTL_S = 30 * 86_400.0  # containers that are made anew have new names
 PHASE_TTL_S = 3600.0  # a part of a round that lasts longer is not shown any more
 MAX_NOTES = 256  # peers
+MAX_MEMBERS = 20_000  # peers, the first that registered
 
 
 class SwarmState(BaseModel):
@@ -62,6 +67,16 @@ class SwarmState(BaseModel):
     max_s: float | None = None
     quorum: float | None = None
     waiting: int = 0  # submissions in the outbox
+    ledger: bool = False  # there is no chain: rounds run from a ledger on this machine
+
+
+class Members(BaseModel):
+    """The peers that are registered on a swarm's chain."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    swarm: str = ""  # which chain and contract, see `Round.swarm`
+    peers: tuple[PeerId, ...] = ()
 
 
 class Pace(BaseModel):
@@ -168,6 +183,25 @@ async def bootnodes(store: Store) -> list[str]:
 async def put_bootnodes(store: Store, addresses: list[str]) -> None:
     """Pass the chain's entry points on to p2p."""
     await store.put(BOOTNODES, _TEXTS.dump_json(addresses).decode())
+
+
+async def members(store: Store) -> Members:
+    """The peers that are registered on the chain; none until the coordinator has read it."""
+    text = await store.get(MEMBERS)
+    return Members.model_validate_json(text) if text else Members()
+
+
+async def members_mark(store: Store) -> tuple[str, str]:
+    """The swarm of `members`, and a text that is another whenever they have changed; "" while there is no list."""
+    swarm, _, mark = (await store.get(f"{MEMBERS}:mark") or " ").rpartition(" ")
+    return swarm, mark
+
+
+async def put_members(store: Store, known: Members) -> None:
+    """Pass on who is registered; the first `MAX_MEMBERS`."""
+    text = known.model_copy(update={"peers": known.peers[:MAX_MEMBERS]}).model_dump_json()
+    await store.put(MEMBERS, text)
+    await store.put(f"{MEMBERS}:mark", f"{known.swarm} {sha256(text.encode()).hexdigest()}")
 
 
 async def swarm_state(store: Store) -> SwarmState | None:

@@ -102,11 +102,12 @@ class Rollouts(Message):
     round: RoundNumber
     stage: int = Field(ge=0)
     groups: tuple[Group, ...] = Field(min_length=1, max_length=MAX_GROUPS)
+    signed: bool = True  # False: of a stock node, or of anybody in its name. Said by our p2p only, never by a peer
 
     @property
     def key(self) -> str:
-        """`round:stage:peer`."""
-        return f"{self.round}:{self.stage}:{self.peer_id}"
+        """`round:stage:peer`, and what shows that it is not signed."""
+        return f"{self.round}:{self.stage}:{self.peer_id}{'' if self.signed else ':unsigned'}"
 
 
 class Registration(Message):
@@ -205,6 +206,7 @@ class Trained(Message):
     changed: float | None = None  # share of the weights that the update changed, 0 to 1; None: there was none
     local_groups: int  # question groups of the batch sampled here
     external_groups: int  # question groups of the batch sampled by peers
+    unsigned_groups: int = 0  # of these, by stock nodes
     completion_tokens: int  # sampled here in this round
     seconds: dict[Phase, float]
     seen_peers: int  # peers whose rollouts of this round arrived in time
@@ -236,6 +238,7 @@ class Sampled(Message):
     at: float
     peer_id: PeerId  # whose trainer tells
     author: PeerId  # who wrote it: the same, or a peer whose rollouts came in time
+    signed: bool = True  # False: of a stock node, or of anybody in its name
     round: RoundNumber
     dataset: str
     question: Text
@@ -244,8 +247,8 @@ class Sampled(Message):
 
     @property
     def key(self) -> str:
-        """`sampled:round:peer:author`; a later one of the same round replaces the earlier."""
-        return f"{self.kind}:{self.round}:{self.peer_id}:{self.author}"
+        """`sampled:round:peer:author`, and what shows that it is not signed; a later one replaces the earlier."""
+        return f"{self.kind}:{self.round}:{self.peer_id}:{self.author}{'' if self.signed else ':unsigned'}"
 
 
 class Judged(Message):
@@ -272,6 +275,7 @@ class Exchanged(Message):
     bytes_sent: int  # bodies served to peers
     bytes_received: int  # bodies fetched from peers
     accepted: int  # peers' rollouts that passed validation
+    unsigned: int = 0  # of stock nodes, beside those
     rejected: dict[str, int]  # records dropped, by reason
 
     @property

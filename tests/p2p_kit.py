@@ -71,7 +71,10 @@ def settings_of(folder: Path, **changes) -> P2PSettings:
         "fetch_timeout_s": 3,
         "rounds_kept": 3,
         "max_peers": 64,
+        "members_only": "auto",
+        "seed": 42,
         "quarantine": {"budget": 3, "half_life_s": 600},
+        "stock": {"bridge": False, "completions": 2, "peers": 16},
     }
     return P2PSettings.model_validate({**fields, **changes})
 

@@ -11,6 +11,8 @@ REGISTER = "registerPeer(string)"
 # The signed overload by its full name: a positive number alone would silently pick the unsigned one.
 REWARD = "submitReward(uint256,uint256,int256,string)"
 WINNERS = "submitWinners(uint256,string[],string)"
+ADVANCE = "updateStageAndRound()"
+STAGES = "setStageCount(uint256)"
 EOA = "getEoa(string[])"
 HAS_REWARD = "hasSubmittedRoundStageReward(uint256,uint256,string)"
 VOTES = "getVoterVotes(uint256,string)"

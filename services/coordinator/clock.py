@@ -261,6 +261,7 @@ class Clock:
             max_s=rules.max_s if rules.leads else None,
             quorum=rules.quorum if rules.leads else None,
             waiting=backlog,
+            ledger=self._settings.ledger,
         )
         await put_bootnodes(self._store, list(head.bootnodes))
         await put_swarm_state(self._store, state)

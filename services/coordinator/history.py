@@ -1,6 +1,7 @@
 """What the chain holds, of all peers of the swarm, told to the household: HISTORY.
 
     chain --a bounded number of blocks at a look--> Recorded --> HISTORY --then--> coordinator:history, how far we are
+                                                       +-------> swarm:members, who is registered, for p2p
 
 At least once: a process that dies in between tells the same again, under the same key. A chain that went back is read
 again from the newest block that is still there; what stands in HISTORY of the blocks it lost comes back when its owner
@@ -19,6 +20,8 @@ from pydantic import BaseModel, ConfigDict
 from services.coordinator import metrics
 from services.coordinator.chain import Chain, ChainDown, ChainError, Chapter, ContractMissing, Place
 from services.coordinator.link import Link
+from shared.household import Members, members, members_mark, put_members
+from shared.messages import Registration
 from shared.streams import HISTORY
 
 log = logging.getLogger(__name__)
@@ -91,9 +94,13 @@ class History:
     async def _reading(self, swarm: str) -> Reading:
         text = await self._store.get(KEY)
         reading = Reading.model_validate_json(text) if text else Reading(swarm=swarm)
-        return reading if reading.swarm == swarm else Reading(swarm=swarm)
+        listed, _ = await members_mark(self._store)
+        if reading.swarm == listed == swarm:
+            return reading
+        return Reading(swarm=swarm)  # another swarm's, or the list of its peers is lost
 
     async def _tell(self, chapter: Chapter, swarm: str) -> None:
+        await self._list(chapter, swarm)
         for one in chapter.recorded:
             await self._queue.publish(HISTORY, one.model_copy(update={"swarm": swarm}))
         if chapter.skipped:
@@ -102,3 +109,12 @@ class History:
         metrics.SKIPPED.inc(chapter.skipped)
         metrics.HISTORY_BLOCK.set(chapter.place.block)
         self._link.context.health.facts["history"] = chapter.place.block
+
+    async def _list(self, chapter: Chapter, swarm: str) -> None:
+        """Add who registered to the list of the swarm's peers."""
+        known = await members(self._store)
+        before = known.peers if known.swarm == swarm else ()
+        new = [one.submission.peer_id for one in chapter.recorded if isinstance(one.submission, Registration)]
+        peers = tuple(dict.fromkeys([*before, *new]))
+        if known.swarm != swarm or peers != before:
+            await put_members(self._store, Members(swarm=swarm, peers=peers))

@@ -21,6 +21,7 @@ from services.coordinator.chain import (
     Place,
     Reverted,
 )
+from services.coordinator.refusals import Standing, following, refusal
 from shared.messages import Recorded, Registration, Reward, Submission, Winners
 
 CHAIN_ID = 685685
@@ -205,8 +206,7 @@ class MemoryChain:
         swarm = self.swarm
         if not await self.may_advance():
             raise ChainError("this account may not advance rounds (OnlyStageManager)", "set LEAD_ROUNDS=no")
-        last = swarm.stage + 1 >= swarm.stages
-        swarm.round, swarm.stage = (swarm.round + 1, 0) if last else (swarm.round, swarm.stage + 1)
+        swarm.round, swarm.stage = following(swarm.round, swarm.stage, swarm.stages)
         self._see()
 
     def _land(self, submission: Submission) -> Landed:
@@ -226,18 +226,6 @@ class MemoryChain:
         return "nobody" if account is None else "us" if account == self._account else "stranger"
 
     def _error(self, submission: Submission) -> str:
-        """The contract's checks, in its order."""
-        swarm, there = self.swarm, submission.key in self.swarm.landed
-        if isinstance(submission, Registration):
-            return "PeerIdAlreadyRegistered" if submission.peer_id in swarm.owners else ""
-        if submission.round > swarm.round:
-            return "InvalidRoundNumber"
-        last = swarm.stage if submission.round == swarm.round else swarm.stages
-        if isinstance(submission, Reward) and submission.stage > last:
-            return "InvalidStageNumber"
-        if there:
-            return "RewardAlreadySubmitted" if isinstance(submission, Reward) else "WinnerAlreadyVoted"
-        if self._owner(submission.peer_id) != "us":
-            return "InvalidVoterPeerId"
-        distinct = not isinstance(submission, Winners) or len(set(submission.winners)) == len(submission.winners)
-        return "" if distinct else "InvalidVote"
+        swarm, owner = self.swarm, self._owner(submission.peer_id)
+        there = submission.key in swarm.landed
+        return refusal(submission, Standing(swarm.round, swarm.stage, swarm.stages, owner, there))

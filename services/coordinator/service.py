@@ -28,9 +28,10 @@ from services.coordinator.clock import Clock
 from services.coordinator.contract import Contract
 from services.coordinator.history import History
 from services.coordinator.invited import Admission
+from services.coordinator.ledger import LedgerChain
 from services.coordinator.link import Link
-from services.coordinator.settings import CoordinatorSettings
-from services.coordinator.signer import NOBODY, Account, OfAccount, RemoteSigner, SignerError
+from services.coordinator.settings import LEDGER, CoordinatorSettings
+from services.coordinator.signer import NOBODY, Account, OfAccount, RemoteSigner, Signer, SignerError
 from services.coordinator.submitter import Submitter
 from services.coordinator.web3_chain import Web3Chain
 from shared.runtime import Context
@@ -55,21 +56,27 @@ async def run(settings: CoordinatorSettings, context: Context) -> None:
     try:
         while (address := await first_address(signer, context)) is not None:
             log.info("this household's account is %s", "still to be made" if address == NOBODY else address)
-            chain = Web3Chain(
-                settings.chain_url,
-                OfAccount(signer, address),
-                settings.contracts,
-                batch=settings.batch,
-                receipt_timeout_s=settings.receipt_timeout_s,
-            )
+            chain = chain_of(settings, OfAccount(signer, address))
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(coordinate(settings, context, chain))
                     group.create_task(watch_account(signer, address, context))
             except* AccountChanged:
                 log.warning("identity has another account now: beginning again with it")
+            finally:
+                if isinstance(chain, LedgerChain):
+                    chain.close()
     finally:
         await signer.close()
+
+
+def chain_of(settings: CoordinatorSettings, signer: Signer) -> Chain:
+    """The chain of the settings, or the ledger in its place."""
+    if settings.chain_url == LEDGER:
+        log.info("there is no chain: rounds run from a ledger of signed transactions on this machine")
+        return LedgerChain(settings.home / "ledger.db", signer, settings.contracts, settings.chain_id)
+    timeout_s = settings.receipt_timeout_s
+    return Web3Chain(settings.chain_url, signer, settings.contracts, batch=settings.batch, receipt_timeout_s=timeout_s)
 
 
 async def coordinate(settings: CoordinatorSettings, context: Context, chain: Chain) -> None:
@@ -77,7 +84,8 @@ async def coordinate(settings: CoordinatorSettings, context: Context, chain: Cha
     admission = Admission(settings.invite, settings.home)
     link, books = Link(context), Books(context.store, context.queue)
     contract = Contract(chain, link, settings.swarm_contract, settings.home / "deployment.json")
-    clock = Clock(chain, contract, link, books, settings.clock)
+    rules = settings.clock.model_copy(update={"ledger": settings.chain_url == LEDGER})
+    clock = Clock(chain, contract, link, books, rules)
     submitter = Submitter(chain, link, books, consumer=settings.instance, batch=settings.batch, poll_s=settings.poll_s)
     async with asyncio.TaskGroup() as group:
         group.create_task(keep_time(clock, link, settings.poll_s, lambda: admission.check(chain)))

@@ -11,6 +11,7 @@ from shared.errors import SettingsError
 from shared.settings import ServiceSettings, Settings, read_secret
 
 STAGES = {"answer": 1, "debate": 3}  # of a round, by the trainers' game
+LEDGER = "ledger"  # in the place of a chain's address: there is none, see ledger.py
 ARTIFACTS = Path(__file__).resolve().parents[2] / "contracts" / "artifacts"
 
 
@@ -29,6 +30,7 @@ class ClockSettings(Settings):
     max_rounds: int | None = Field(ge=1)
     stages: int | None = Field(default=None, ge=1, le=16)
     game: str | None = None
+    ledger: bool = False  # the rounds are those of a ledger on this machine
 
     @model_validator(mode="after")
     def _ordered(self) -> ClockSettings:
@@ -45,7 +47,8 @@ class ClockSettings(Settings):
 class CoordinatorSettings(ServiceSettings):
     """All of the coordinator's settings."""
 
-    chain_url: str = Field(pattern=r"^https?://")
+    chain_url: str = Field(pattern=rf"^(https?://.+|{LEDGER})$")
+    chain_id: int = Field(ge=1, lt=2**53)  # that a ledger's transactions are signed for; a chain tells its own
     swarm_contract: str | None = Field(pattern=r"^0x[0-9a-fA-F]{40}$")
     artifacts: Path | None
     signer_url: str = Field(pattern=r"^https?://")

@@ -10,7 +10,7 @@ from eth_utils.address import to_checksum_address
 from web3 import HTTPProvider
 
 from services.coordinator.abi import Interface, address_word, artifact, constructor, word
-from services.coordinator.calls import EOA, Call, call_of, question_of, trace_of
+from services.coordinator.calls import ADVANCE, EOA, STAGES, Call, call_of, question_of, trace_of
 from services.coordinator.chain import ChainError, Chapter, ContractMissing, Head, Landed, Owner, Place, Reverted
 from services.coordinator.logs import BACK, Logs
 from services.coordinator.rpc import Request, Rpc, RpcError
@@ -139,13 +139,13 @@ class Web3Chain:
     async def set_stages(self, count: int) -> None:
         """See `Chain.set_stages`."""
         remedy = f"grant OWNER_ROLE to {self._account}, or leave ROUND_STAGES and GAME unset for the coordinator"
-        call = Call("setStageCount(uint256)", (count,))
+        call = Call(STAGES, (count,))
         await self._govern(call, "StageCountSet", "set the stages of rounds", remedy)
 
     async def advance(self) -> None:
         """See `Chain.advance`."""
         remedy = f"grant STAGE_MANAGER_ROLE to {self._account}, or set LEAD_ROUNDS=no"
-        await self._govern(Call("updateStageAndRound()", ()), "StageAdvanced", "advance rounds", remedy)
+        await self._govern(Call(ADVANCE, ()), "StageAdvanced", "advance rounds", remedy)
 
     # ---- inside ----
 

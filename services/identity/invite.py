@@ -57,6 +57,11 @@ def draft(settings: IdentitySettings, chain: SwarmState | None, peers: Sequence[
     """What the founder's invite says. Raises NoInvite."""
     if chain is None:
         raise NoInvite("the chain has not been seen yet, so the contract is not known", "see the coordinator's log")
+    if chain.ledger:
+        raise NoInvite(
+            "this swarm runs from a ledger on this machine, without a chain: nobody else can take part",
+            "a swarm with others is begun anew, with CHAIN_URL at a chain",
+        )
     if not chain.owns:
         raise NoInvite("this household does not own the swarm's contract", "ask the swarm's founder for an invite")
     reached = [peer for peer in dict.fromkeys(peers) if reachable_form(peer)][:MAX_PEERS]

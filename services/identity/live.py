@@ -75,6 +75,7 @@ class Network:
     """What the exchange with other peers brought."""
 
     accepted: int = 0
+    unsigned: int = 0  # of stock nodes
     rejected: dict[str, int] = field(default_factory=dict)  # by reason
     bytes_sent: int = 0
     bytes_received: int = 0
@@ -143,6 +144,7 @@ def _exchanged(network: Network, message: Exchanged) -> None:
     _keep_newest(network.seen, MAX_EXCHANGES)
     network.rounds += 1
     network.accepted += message.accepted
+    network.unsigned += message.unsigned
     network.bytes_sent += message.bytes_sent
     network.bytes_received += message.bytes_received
     for reason, count in message.rejected.items():

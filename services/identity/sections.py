@@ -81,6 +81,7 @@ def _network(network: Network) -> Section:
     return {
         "rounds": network.rounds,
         "accepted": network.accepted,
+        "unsigned": network.unsigned,
         "rejected": {label(why): n for why, n in sorted(network.rejected.items(), key=lambda item: -item[1])},
         "bytes_sent": network.bytes_sent,
         "bytes_received": network.bytes_received,

@@ -83,6 +83,8 @@ def environment(plan: Plan, folder: RunFolder, environ: Mapping[str, str]) -> di
         fixed["CHAIN_URL"] = f"http://127.0.0.1:{plan.ports['chain']}"
     elif plan.chain_url is not None:
         fixed["CHAIN_URL"] = plan.chain_url
+    if plan.ledger:
+        fixed["CHAIN_URL"] = "ledger"
     if plan.rounds is not None:
         fixed["MAX_ROUNDS"] = str(plan.rounds)
     fixed["MODEL_NAME"] = plan.model or "embedded"  # a trainer that is told nothing picks one for its hardware

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.local.anvil import find_anvil
+from services.local.anvil import AnvilMissing, find_anvil
 from services.local.conf import render
 from services.local.embedded import answers, redis_binary
 from services.local.folder import Plan, RunFolder, write_whole
@@ -93,13 +93,26 @@ def prepare(folder: RunFolder, asked: Asked, settings: LocalSettings, parts: Col
     plan, port_notes = make_plan(folder.root.name, asked, settings, saved)
     if parts is not None and not (saved and saved.started_at):
         plan = plan.model_copy(update={"started_at": 0.0})
-    anvil = find_anvil(_cache(settings)) if plan.own_chain else None
+    plan, anvil, chain_notes = _chain(plan, folder, settings)
     folder.write_plan(plan)
     make_secrets(folder)
     chosen = [program for program in programs(plan, folder, anvil) if parts is None or program.name in parts]
     folder.supervisor_conf.write_text(render(folder, chosen, settings))
     told = environment(plan, folder, os.environ)
-    return Prepared(folder, plan, supervisor, told, False, notes + port_notes)
+    return Prepared(folder, plan, supervisor, told, False, notes + port_notes + chain_notes)
+
+
+def _chain(plan: Plan, folder: RunFolder, settings: LocalSettings) -> tuple[Plan, Path | None, list[str]]:
+    """The plan, and the chain's binary; where there is none to be had for a new run, a ledger takes its place."""
+    if not plan.own_chain:
+        return plan, None, []
+    try:
+        return plan, find_anvil(settings.cache_dir.absolute()), []
+    except AnvilMissing as missing:
+        if user_sets("ANVIL_BIN") or folder.chain_state.exists():
+            raise
+        note = f"{missing.cause}: {plan.name} runs from a ledger on this machine, and nobody else can join"
+        return plan.model_copy(update={"own_chain": False, "ledger": True}), None, [note]
 
 
 def make_secrets(folder: RunFolder) -> None:
@@ -122,7 +135,8 @@ def make_plan(name: str, asked: Asked, settings: LocalSettings, saved: Plan | No
     invite = _invite(asked, saved)
     host = asked.host or (saved.host if saved else None)
     chain_url = _chain_url(invite, saved)
-    own_redis, own_chain = _needs_redis(), chain_url is None
+    ledger = saved is not None and saved.ledger and chain_url is None
+    own_redis, own_chain = _needs_redis(), chain_url is None and not ledger
     if own_redis:
         redis_binary()
     listening = [*SERVICES, *trainers(peers)]
@@ -136,6 +150,7 @@ def make_plan(name: str, asked: Asked, settings: LocalSettings, saved: Plan | No
         ports=picked.ports,
         own_redis=own_redis,
         own_chain=own_chain,
+        ledger=ledger,
         started_at=(saved.started_at if saved else 0.0) or time.time(),
         chain_url=chain_url,
         invite=invite,
@@ -170,10 +185,6 @@ def _needs_redis() -> bool:
     if not answers(os.environ["REDIS_URL"]):
         raise SwarmError("no Redis answers at the address in REDIS_URL", "start it, or unset REDIS_URL to get one here")
     return False
-
-
-def _cache(settings: LocalSettings) -> Path:
-    return settings.cache_dir.absolute()
 
 
 def up(prepared: Prepared, show: Show) -> Summary | None:

@@ -1,11 +1,14 @@
-"""The four loops of the service on a network that is up, real or not; service.py draws how they hang together."""
+"""The loops of the service on a network that is up, real or not; service.py draws how they hang together."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
+from typing import Protocol
 
+from services.p2p.bridge.bridge import Bridge
+from services.p2p.bridge.door import Door
 from services.p2p.network.identities import Identity
 from services.p2p.network.membership import Membership
 from services.p2p.network.peerbook import PeerBook
@@ -18,19 +21,29 @@ from services.p2p.traffic.bodies import Bodies
 from services.p2p.traffic.inbox import Inbox
 from services.p2p.traffic.outbox import Outbox
 from services.p2p.trust.gate import Gate
+from services.p2p.trust.members import Members
 from services.p2p.trust.notes import remember
 from services.p2p.trust.reputation import Reputation
+from services.p2p.trust.roster import Roster
 from services.p2p.trust.tally import Tally
 from shared.runtime import Context
 
 log = logging.getLogger(__name__)
 
 
+class Part(Protocol):
+    """A loop of the service."""
+
+    async def run(self) -> None:
+        """Until told to stop."""
+
+
 async def exchange(
     settings: P2PSettings, context: Context, network: PeerNetwork, identities: list[Identity], gate: Gate
 ) -> None:
     """Run the loops on a network that is up."""
-    pulse = Pulse(context.health, "membership", "rounds", "outbox", "inbox")
+    bridge = ("bridge",) if settings.stock.bridge else ()
+    pulse = Pulse(context.health, "membership", "rounds", "outbox", "inbox", *bridge)
     tally = Tally()
     gate.on_refused = tally.reject
     reputation = Reputation(settings.quarantine.budget, settings.quarantine.half_life_s)
@@ -44,10 +57,16 @@ async def exchange(
     for address in await network.addresses():
         log.info("others can join through INITIAL_PEERS=%s", address)
     rounds = Rounds(context, pulse)
+    gate.open_round = lambda: rounds.current
+    gate.members = Members(settings.members_only, lambda: network.hosted)
     outbox = Outbox(settings, context, network, known, bodies, rounds, pulse)
     inbox = Inbox(settings, context, network, rounds, tally, reputation, pulse, outbox.announced)
     book = PeerBook(settings.state_dir / "p2p" / "peers.json")
     membership = Membership(network, seats, context, pulse, book, settings.initial_peers)
+    parts: list[Part] = [Roster(gate.members, context), membership, rounds, outbox, inbox]
+    if settings.stock.bridge:
+        gate.door = Door()
+        parts.append(Bridge(settings, context, network, rounds, bodies, gate.door, tally, pulse))
     async with asyncio.TaskGroup() as group:
-        for part in (membership, rounds, outbox, inbox):
+        for part in parts:
             group.create_task(part.run())

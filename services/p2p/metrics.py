@@ -15,6 +15,8 @@ for offence in Offence:
     OFFENCES.labels(offence.value)
 ANNOUNCED = Counter("swarm_p2p_announcements_total", "Announcements written into the DHT, repetitions included")
 ACCEPTED = Counter("swarm_p2p_rollouts_accepted_total", "Peers' rollouts that passed validation")
+STOCK_ACCEPTED = Counter("swarm_p2p_stock_rollouts_accepted_total", "Stock nodes' rollouts that passed, unsigned")
+STOCK_WRITTEN = Counter("swarm_p2p_stock_rollouts_written_total", "Own rollouts written for stock nodes")
 REJECTED = Counter("swarm_p2p_rejections_total", "Peers' records and bodies that were dropped", ["reason"])
 for reason in Reason:  # what has not happened yet is 0, not unknown
     REJECTED.labels(reason.value)

@@ -8,9 +8,10 @@
                                 Bodies --serve, by hash------+  +---------> Inbox --ROLLOUTS_PEER--> trainer
                                                              |  fetch, judge   +----Exchanged------> identity
     chain's bootnodes, INITIAL_PEERS, peer book --> Membership --> meets peers, revives p2pd
+    Bodies --> Bridge, if it is on --> stock RL Swarm nodes --> Bridge --ROLLOUTS_PEER, unsigned--> trainer
     trainers that find no free peer --------------> Seats -------> one more peer, the household and the chain told
 
-The four loops run side by side and wait for nobody but the queue and the network, each within a limit. `Gate` stands
+The loops run side by side and wait for nobody but the queue and the network, each within a limit. `Gate` stands
 between the network and whatever strangers store here; `Tally` counts what the loops and the gate did in the round,
 `Notes` tell people what is known of each peer.
 """

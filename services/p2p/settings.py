@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from services.p2p.trust.members import Mode
 from shared.settings import ServiceSettings, Settings
 
 ADDRESS = r"^/(ip4|ip6|dns|dns4|dns6)/[^/\s]{1,253}/tcp/\d{1,5}/p2p/[1-9A-HJ-NP-Za-km-z]{20,128}$"
@@ -39,6 +40,14 @@ class QuarantineSettings(Settings):
     half_life_s: float = Field(gt=0)
 
 
+class StockSettings(Settings):
+    """Whether and how rollouts are exchanged with stock RL Swarm nodes."""
+
+    bridge: bool
+    completions: int = Field(ge=1, le=64)
+    peers: int = Field(ge=1, le=64)
+
+
 class P2PSettings(ServiceSettings):
     """What the service is told; every field is explained in config/p2p.yaml."""
 
@@ -56,7 +65,10 @@ class P2PSettings(ServiceSettings):
     fetch_timeout_s: float = Field(gt=0)
     rounds_kept: int = Field(ge=1, le=100)
     max_peers: int = Field(ge=1, le=2_000)
+    seed: int
+    members_only: Annotated[Mode, BeforeValidator(lambda given: str(given).lower())]
     quarantine: QuarantineSettings
+    stock: StockSettings
 
     @field_validator("host")
     @classmethod

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from random import Random
 
 from services.trainer.games.game import Game
-from services.trainer.learning.rollout import Scored
+from services.trainer.learning.rollout import Scored, source_of
 from services.trainer.metrics import EXTERNAL_GROUPS
 from services.trainer.worker import work
 from shared.messages import Rollouts, Round
@@ -37,13 +37,14 @@ class PeerFeed:
         while entries := await self._queue.read(ROLLOUTS_PEER, self._cursor, limit=BATCH, wait_s=wait_s):
             self._cursor, wait_s = entries[-1].id, 0.0
             for rollouts in (entry.message for entry in entries if entry.message.peer_id != self._me):
-                self._rounds.setdefault(f"{rollouts.round}:{rollouts.stage}", {}).setdefault(rollouts.peer_id, rollouts)
+                arrived = self._rounds.setdefault(f"{rollouts.round}:{rollouts.stage}", {})
+                arrived.setdefault(source_of(rollouts.peer_id, signed=rollouts.signed), rollouts)
             if len(entries) < BATCH:
                 break
         return self._cursor != before
 
     def of(self, round_: Round) -> dict[str, Rollouts]:
-        """What arrived for a round so far, by peer."""
+        """What arrived for a round so far, by source: what nobody signed for stands beside what its peer sent."""
         return self._rounds.get(round_.key, {})
 
     def expected(self) -> set[str]:
@@ -52,7 +53,7 @@ class PeerFeed:
 
     def close(self, round_: Round) -> None:
         """The round is over here: remember who took part, forget what came for it and before."""
-        self._heard.append(set(self.of(round_)))
+        self._heard.append({rollouts.peer_id for rollouts in self.of(round_).values() if rollouts.signed})
         over = (round_.number, round_.stage)
         self._rounds = {key: value for key, value in self._rounds.items() if _numbers(key) > over}
 
@@ -65,6 +66,7 @@ class Want:
     peers: int  # whose rollouts are scored at most
     patience_s: float  # for peers that may not come
     spare_s: float = 0.0  # before the deadline: to learn and to vote in time
+    unsigned: int = 0  # groups that nobody signed for, as many as count
 
 
 def is_enough(want: Want, *, informative: int, heard: set[str], expected: set[str], waited_s: float) -> bool:
@@ -87,20 +89,19 @@ async def collect(
 ) -> list[Scored]:
     """Peers' groups, scored here: until there are enough, or the deadline, or the next round.
 
-    Of more than `want.peers` peers a random choice is scored. `meanwhile` is done between two looks, while more is
-    waited for.
+    Of more than `want.peers` peers a random choice is scored, stock nodes last. `meanwhile` is done between two looks,
+    while more is waited for.
     """
     started, scored = time.monotonic(), dict[str, list[Scored]]()
     while True:
         left_s = round_.deadline - want.spare_s - time.time()
         await feed.poll(wait_s=min(POLL_S, max(left_s, SHORTEST_POLL_S)))
         context.health.beat()
-        fresh = [peer for peer in feed.of(round_) if peer not in scored]
-        for peer in random.sample(fresh, min(len(fresh), max(0, want.peers - len(scored)))):
-            scored[peer] = await work(game.score, feed.of(round_)[peer])
+        arrived = feed.of(round_)
+        for source in chosen(arrived, set(scored), want.peers, random):
+            scored[source] = await work(score, game, arrived[source])
         found = [group for groups in scored.values() for group in groups]
-        informative = sum(group.informative for group in found)
-        waited = time.monotonic() - started
+        waited, informative = time.monotonic() - started, count(found, want.unsigned)
         enough = is_enough(want, informative=informative, heard=set(scored), expected=feed.expected(), waited_s=waited)
         if enough or context.stop.is_set() or await is_over(context, round_, spare_s=want.spare_s):
             return _close(feed, round_, found)
@@ -108,17 +109,40 @@ async def collect(
             await meanwhile()
 
 
+def chosen(arrived: Mapping[str, Rollouts], scored: set[str], peers: int, random: Random) -> list[str]:
+    """Whose rollouts are scored next, of at most `peers` sources in all; those that nobody signed for are a quarter."""
+    found: list[str] = []
+    for signed, most in ((True, peers), (False, peers // 4)):
+        fresh = [source for source, one in arrived.items() if one.signed == signed and source not in scored]
+        had = sum(arrived[source].signed == signed for source in scored)
+        room = min(most - had, peers - len(scored) - len(found))
+        found += random.sample(fresh, max(0, min(len(fresh), room)))
+    return found
+
+
+def count(groups: Sequence[Scored], unsigned: int) -> int:
+    """Informative groups; of those that nobody signed for, at most so many."""
+    strange = sum(group.informative for group in groups if not group.signed)
+    return sum(group.informative for group in groups if group.signed) + min(unsigned, strange)
+
+
+def score(game: Game, rollouts: Rollouts) -> list[Scored]:
+    """A peer's groups, with the mark that they are not signed where they are not, whatever the game."""
+    found = game.score(rollouts)
+    return found if rollouts.signed else [replace(group, signed=False) for group in found]
+
+
 async def collect_again(
     context: Context, feed: PeerFeed, game: Game, round_: Round, peers: Sequence[str]
 ) -> list[Scored]:
-    """The groups that `collect` found before a crash: of just these peers, in this order, whoever came since.
+    """The groups that `collect` found before a crash: of just these sources, in this order, whoever came since.
 
     Of one whose rollouts the queue has forgotten, none.
     """
     while not set(peers) <= set(feed.of(round_)) and not context.stop.is_set() and await feed.poll(wait_s=POLL_S):
         context.health.beat()
     there = [feed.of(round_)[peer] for peer in peers if peer in feed.of(round_)]
-    found = [group for rollouts in there for group in await work(game.score, rollouts)]
+    found = [group for rollouts in there for group in await work(score, game, rollouts)]
     return _close(feed, round_, found)
 
 

@@ -15,7 +15,7 @@ from services.trainer.games.game import Game
 from services.trainer.games.loading import game_named
 from services.trainer.games.tasks import Tasks
 from services.trainer.learning.learner import Learner, Update
-from services.trainer.learning.mixing import points, winners
+from services.trainer.learning.mixing import points, winners, within
 from services.trainer.learning.picks import PICKS, Offer
 from services.trainer.learning.rollout import Scored
 from services.trainer.model import preflight
@@ -89,7 +89,7 @@ class Trainer:
         vote = Winners(peer_id=self.peer, round=number, winners=winners([*local, *external]))
         last = vote if round_.closes else reward  # whoever has said this is ready for the next stage or round
         said = await self._say_early(round_, last)
-        self.game.hear(round_, [*local, *external])
+        self.game.hear(round_, [*local, *(group for group in external if group.signed)])
 
         await self.diary("learning", number)
         with watch("update"):
@@ -195,21 +195,28 @@ class Trainer:
                 groups=settings.learner.external_groups,
                 peers=settings.max_external_peers,
                 patience_s=settings.exchange_patience_s,
+                unsigned=self._unsigned,
                 spare_s=self.workload.learning_s(self.progress),
             )
             random, meanwhile = self._random("peers"), self.answers.once
             external = await collect(self.context, self.feed, self.game, round_, want, random, meanwhile)
-            authors = dict.fromkeys(group.author for group in external)
-            await work(self.journal.write_peers, step, round_, tuple(authors))
+            sources = dict.fromkeys(group.source for group in external)
+            await work(self.journal.write_peers, step, round_, tuple(sources))
         if external:
             self.context.health.heal("peers")
         else:
             self.context.health.degrade("peers", "no peer's rollouts came in the last round; learning from our own")
         return external
 
+    @property
+    def _unsigned(self) -> int:
+        """Groups of a batch that nobody signed for, at most."""
+        return int(self.settings.learner.external_groups * self.settings.unsigned_share)
+
     def _mix(self, local: Sequence[Scored], external: Sequence[Scored]) -> list[Scored]:
         learner = self.settings.learner
-        offer = Offer(local, external, learner.local_groups, learner.external_groups, self.progress.step)
+        usable = within(external, self._unsigned, self._random("unsigned"))
+        offer = Offer(local, usable, learner.local_groups, learner.external_groups, self.progress.step)
         picked = PICKS[learner.pick](offer, self.progress.memory, self._random("mix"))
         self.progress = self.progress.model_copy(update={"memory": picked.memory})
         return picked.batch

@@ -51,9 +51,10 @@ def trained(
         changed=update.changed,
         local_groups=ours,
         external_groups=len(batch) - ours,
+        unsigned_groups=sum(not group.signed for group in batch),
         completion_tokens=sum(len(row) for group in local for row in group.tokens or ()),
         seconds=watch.seconds,
-        seen_peers=len({group.author for group in external}),
+        seen_peers=len({group.source for group in external}),
         datasets=tuple(group.question.dataset for group in local),
         rewards=tuple(tuple(round(reward, DECIMALS) for reward in group.rewards) for group in local),
         heard=heard(external),
@@ -87,8 +88,12 @@ def learnt(update: Update, micro_completions: int) -> None:
 
 
 def heard(external: Sequence[Scored]) -> dict[str, Heard]:
-    """What each peer's rollouts were worth here; of very many peers, those from whom most could be learnt."""
-    found = {author: _heard(groups) for author, groups in _by_author(external).items()}
+    """What each peer's rollouts were worth here; of very many peers, those from whom most could be learnt.
+
+    Of signed rollouts only: what anybody may have written says nothing of the peer it names.
+    """
+    signed = [group for group in external if group.signed]
+    found = {author: _heard(groups) for author, groups in _by_author(signed).items()}
     best = sorted(found, key=lambda author: (-found[author].informative, -found[author].groups, author))
     return {author: found[author] for author in best[:MAX_HEARD]}
 
@@ -114,6 +119,7 @@ def _sampled(peer: str, round_: Round, group: Scored) -> Sampled:
         at=time.time(),
         peer_id=peer,
         author=group.author,
+        signed=group.signed,
         round=round_.number,
         dataset=group.question.dataset,
         question=_cut(group.question.text),
@@ -148,5 +154,6 @@ def _measure(event: Trained) -> None:
     metrics.LOSS.set(event.loss)
     metrics.GRADIENT_NORM.set(event.gradient_norm)
     metrics.TRAINED_GROUPS.labels("local").inc(event.local_groups)
-    metrics.TRAINED_GROUPS.labels("external").inc(event.external_groups)
+    metrics.TRAINED_GROUPS.labels("external").inc(event.external_groups - event.unsigned_groups)
+    metrics.TRAINED_GROUPS.labels("unsigned").inc(event.unsigned_groups)
     metrics.TOKENS.inc(event.completion_tokens)

@@ -92,6 +92,7 @@ class TrainerSettings(ServiceSettings):
     strict_questions: bool
     questions: int = Field(ge=1, le=256)
     max_external_peers: int = Field(ge=1)
+    unsigned_share: float = Field(ge=0, le=1)
     exchange_patience_s: float = Field(ge=0)
     checkpoint_every: int = Field(ge=1)
     judge_url: str | None

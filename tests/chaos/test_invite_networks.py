@@ -48,7 +48,7 @@ def test_a_guest_on_another_host_takes_part_by_the_invite_alone(tmp_path, hosts)
         assert invite.chain_url == f"http://{FOUNDER}:8545"
         assert all(peer.startswith(f"/ip4/{FOUNDER}/tcp/") for peer in invite.peers)
         founder = two.start()
-        founder.wait("a round", lambda: founder.rounds(), 90)
+        founder.wait("a round", founder.rounds, 90)
         guest = two.join(two.invite(), "--host", GUEST)
         guest.wait("rounds together", lambda: trained_together(founder, guest), 120)
         two.stop()

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from services.coordinator.chain import ChainDown, ChainError, ContractMissing, Landed, Reverted
+from services.coordinator.ledger import LedgerChain
 from services.coordinator.memory_chain import Ledger, MemoryChain
 from services.coordinator.web3_chain import Web3Chain
 from services.local.anvil import AnvilMissing
 from shared.messages import Registration, Reward, Winners
-from tests.coordinator_kit import ARTIFACTS, PEERS, KeySigner, Node
+from tests.coordinator_kit import ARTIFACTS, PEERS, KeySigner, Node, signer_of
 
 A, B, C = PEERS[:3]
 NOWHERE = "0x" + "12" * 20
@@ -34,6 +35,28 @@ class Memory:
         ledger = Ledger()
         ledger.up = False
         return MemoryChain(ledger)
+
+
+class Paper:
+    """The ledger, several accounts in one file."""
+
+    def __init__(self, folder) -> None:
+        self.path = folder / "ledger.db"
+
+    def chain(self) -> LedgerChain:
+        self.newest = LedgerChain(self.path, KeySigner(), ARTIFACTS, 685685)
+        return self.newest
+
+    def save(self) -> None:
+        self.newest.close()
+        self.saved = self.path.read_bytes()
+
+    def go_back(self) -> None:
+        self.newest.close()
+        self.path.write_bytes(self.saved)
+
+    def unreachable(self) -> LedgerChain:
+        return LedgerChain(self.path.parent / "test.key" / "under-a-file.db", signer_of(self.path.parent), ARTIFACTS, 1)
 
 
 class Anvil:
@@ -63,8 +86,10 @@ def node(tmp_path_factory) -> Iterator[Node]:
     node.kill()
 
 
-@pytest.fixture(params=["memory", "anvil"])
-def world(request):
+@pytest.fixture(params=["memory", "anvil", "ledger"])
+def world(request, tmp_path):
+    if request.param == "ledger":
+        return Paper(tmp_path)
     return Memory() if request.param == "memory" else Anvil(request.getfixturevalue("node"))
 
 

@@ -67,7 +67,7 @@ class TwoHouseholds:
 
 
 def trained_together(founder: Swarm, guest: Swarm) -> bool:
-    """Whether both have trained in enough of the same rounds, and learnt from each other's rollouts."""
+    """Whether both have trained in enough of the same rounds."""
     return len(founder.rounds() & guest.rounds()) >= TOGETHER
 
 

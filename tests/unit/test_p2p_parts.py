@@ -49,20 +49,23 @@ def test_the_same_thing_is_counted_once_a_round():
         tally.reject(Reason.MALFORMED, what)
     tally.reject(Reason.LATE, "a")
     tally.accept()
+    tally.accept_unsigned()
     tally.send(5)
     tally.receive(7)
     report = tally.close(3, 9.0)
     assert report.rejected == {"malformed": 2, "late": 1}
-    assert (report.round, report.accepted, report.bytes_sent, report.bytes_received) == (3, 1, 5, 7)
+    assert (report.round, report.accepted, report.unsigned, report.bytes_sent, report.bytes_received) == (3, 1, 1, 5, 7)
     tally.reject(Reason.MALFORMED, "a")
     assert tally.close(4, 10.0).rejected == {"malformed": 1}
 
 
-def test_a_flood_of_rubbish_fills_no_memory():
+def test_a_flood_of_rubbish_is_counted_and_fills_no_memory():
     tally = Tally()
     for index in range(MAX_KNOWN + 10):
         tally.reject(Reason.MALFORMED, str(index))
-    assert tally.close(1, 0.0).rejected == {"malformed": MAX_KNOWN}
+    assert len(tally._known) == MAX_KNOWN
+    assert not tally.reject(Reason.MALFORMED, "0")
+    assert tally.close(1, 0.0).rejected == {"malformed": MAX_KNOWN + 10}
 
 
 def address(port: int) -> str:

@@ -40,6 +40,12 @@ def test_a_good_body_passes_and_can_be_published():
     assert ROLLOUTS_PEER.decode(ROLLOUTS_PEER.encode(rollouts)) == GOOD
 
 
+def test_whether_it_is_signed_is_seen_and_never_told():
+    assert b"signed" not in body_of(GOOD)
+    for mark in (True, False):
+        assert reason_of(changed(signed=mark)) is Reason.MALFORMED
+
+
 def test_size_and_hash_are_those_announced():
     body = body_of(GOOD)
     told = announcement_of(ANN, body)

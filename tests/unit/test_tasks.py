@@ -5,12 +5,15 @@ import json
 import re
 import sys
 import threading
+from itertools import islice, pairwise
 from pathlib import Path
 
 import pytest
 import reasoning_gym
 from hypothesis import given
 from hypothesis import strategies as some
+from reasoning_gym.composite import CompositeConfig, CompositeDataset, DatasetSpec
+from reasoning_gym.dataset import ReseedingDataset
 
 from services.trainer.games.tasks import Tasks
 from services.trainer.settings import TrainerSettings
@@ -207,7 +210,47 @@ def test_a_question_that_does_not_say_what_it_was_made_from_is_left_out_unless_t
     question = Question(text="Calculate 3 * 7.", answer="21", dataset="basic_arithmetic", metadata=origin)
     assert not is_held_out(question.text)
     assert Tasks(mix_of("easy"), 2).recognise(question) is None
-    assert Tasks(mix_of("easy"), 2, strict=False).recognise(question) == question
+    recognised = Tasks(mix_of("easy"), 2, strict=False).recognise(question)
+    assert recognised == question.model_copy(update={"metadata": {}})
+
+
+def stock_questions(mix, first, count, seed=42):
+    """As GenRL's ReasoningGymDataManager makes them: from a composite that is seeded anew after every 500."""
+    sets = [DatasetSpec(task.name, task.weight, dict(task.config)) for task in mix.datasets]
+    whole = CompositeDataset(CompositeConfig(size=1_000, seed=seed, datasets=sets))
+    for entry in islice(ReseedingDataset(whole, chunk_size=500), first, first + count):
+        # A table of several sets has all their columns, empty where another set has it.
+        metadata = {**json.loads(json.dumps(entry["metadata"])), "column": None, "split": "train", "dataset_index": 1}
+        dataset = metadata["source_dataset"]
+        yield Question(text=entry["question"], answer=entry["answer"], dataset=dataset, metadata=metadata)
+
+
+@pytest.mark.parametrize("mix", ["six", "nine"])
+@pytest.mark.parametrize("first", [0, 490, 30_000])
+def test_a_stock_nodes_question_is_found_and_made_again(mix, first):
+    ours = Tasks(mix_of(mix), 7)
+    for question in stock_questions(mix_of(mix), first, 30):
+        recognised = ours.recognise(question)
+        if is_held_out(question.text):
+            assert recognised is None
+            continue
+        assert (recognised.text, recognised.answer) == (question.text, question.answer)
+        right = question.answer if question.answer is not None else recognised.metadata["example_answer"]
+        assert ours.score(recognised, f"<answer>{right}</answer>") == 1.0
+        assert ours.recognise(question.model_copy(update={"answer": "wrong"})) is None
+
+
+def test_a_stock_nodes_question_of_another_seed_is_left_out():
+    strange = stock_questions(mix_of("six"), 0, 30, seed=4_242)
+    assert [Tasks(mix_of("six"), 7).recognise(question) for question in strange] == [None] * 30
+
+
+def test_metadata_that_would_be_computed_for_hours_reach_no_scorer():
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    hours = {"variables": list(letters), "premises": [f"({one} ∧ {other})" for one, other in pairwise(letters)]}
+    question = Question(text="What follows?", answer="A", dataset="propositional_logic", metadata=hours)
+    tasks = Tasks(mix_of("six"), 2, strict=False)
+    assert tasks.score(tasks.recognise(question), f"<answer>{' ∨ '.join(letters)}</answer>") == 0.0
 
 
 def test_a_peers_question_from_a_file_counts_if_it_stands_in_ours(tmp_path):

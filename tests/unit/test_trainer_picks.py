@@ -1,5 +1,6 @@
 """Which groups each pick takes, and what it remembers."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -108,3 +109,10 @@ def test_what_is_kept_is_rare_recent_and_bounded():
     assert PICKS["replay"](nothing, memory, Random(0)).memory == memory
     too_late = PICKS["replay"](Offer([], [], 0, 1, step=KEPT_STEPS + 1), memory, Random(0))
     assert (too_late.batch, too_late.memory.kept) == ([], ())
+
+
+def test_what_nobody_signed_for_is_not_kept():
+    strange = [replace(one, signed=False) for one in groups(BOB, 4)]
+    picked = PICKS["replay"](Offer(groups(ALICE, 2), strange, 4, 4, step=1), Memory(), Random(0))
+    assert authors(picked.batch) == "aabbbb"
+    assert {kept.group.author for kept in picked.memory.kept} == {ALICE}

@@ -1,16 +1,17 @@
 """The trainer's decisions: advantages, mixing, votes, when an exchange is over."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.trainer.exchange import Want, is_enough
+from services.trainer.exchange import Want, chosen, count, is_enough
 from services.trainer.learning.advantages import advantages, informative
-from services.trainer.learning.mixing import mix, points, winners
-from services.trainer.learning.rollout import Scored
-from shared.messages import Completion
+from services.trainer.learning.mixing import mix, points, winners, within
+from services.trainer.learning.rollout import Scored, source_of
+from shared.messages import Completion, Group, Rollouts
 from shared.tasks import seed_of
 from tests.examples import ALICE, BOB, QUESTION
 
@@ -115,3 +116,60 @@ def test_when_an_exchange_is_over(informative, heard, expected, waited_s, over):
 def test_a_seed_follows_from_its_words_and_fits_into_every_generator(one, other):
     assert seed_of(one) % 2 == 0 and 0 <= seed_of(one) < 2**31
     assert (seed_of(one) == seed_of(other)) == (one == other)
+
+
+def unsigned(found: list[Scored]) -> list[Scored]:
+    return [replace(one, signed=False) for one in found]
+
+
+def test_of_what_nobody_signed_for_a_batch_is_offered_no_more_than_its_share():
+    signed, strange = groups(ALICE, 3, flat=1), unsigned(groups(BOB, 5, flat=5))
+    offered = within([*strange, *signed], 2, Random(0))
+    assert offered[:4] == signed
+    assert len(offered) == 6 and all(one.informative and not one.signed for one in offered[4:])
+    assert within([*strange, *signed], 0, Random(0)) == signed
+    assert len({within(strange, 1, Random(seed))[0].rewards for seed in range(40)}) == 5
+
+
+def test_what_nobody_signed_for_wins_nothing_and_hurts_nobody():
+    best = unsigned([group(BOB, 1.0, 1.0)])
+    assert winners([group(ALICE, 0.0, 0.5), *best]) == (ALICE,)
+    assert winners(best) == ()
+    assert winners([group(ALICE, 0.0, 0.5), group(BOB, 1.0, 1.0), *unsigned([group(BOB, 0.0)] * 9)]) == (BOB,)
+
+
+def test_what_nobody_signed_for_does_not_end_an_exchange_before_its_time():
+    assert count([*groups(ALICE, 2, flat=3), *unsigned(groups(BOB, 5))], 1) == 3
+    assert count(unsigned(groups(BOB, 5)), 0) == 0
+
+
+def arrived(signed: int, strange: int) -> dict[str, Rollouts]:
+    said = (Group(question=QUESTION, completions=(Completion(text="4", finished=True),)),)
+    peers = [f"{ALICE[:-2]}{letter}{kind}" for kind in "xy" for letter in "abcdefghijkmnopqrstuvw"]
+    marks = zip(peers, [True] * signed + [False] * strange, strict=False)
+    found = [Rollouts(peer_id=peer, round=1, stage=0, groups=said, signed=mark) for peer, mark in marks]
+    return {source_of(one.peer_id, signed=one.signed): one for one in found}
+
+
+@pytest.mark.parametrize(
+    ("signed", "strange", "scored", "expected"),
+    [
+        (3, 0, 0, (3, 0)),
+        (20, 20, 0, (16, 0)),
+        (3, 20, 0, (3, 4)),
+        (14, 20, 0, (14, 2)),
+        (3, 20, 7, (0, 0)),
+        (0, 9, 2, (0, 2)),
+    ],
+)
+def test_who_is_scored_next_signed_ones_first_and_of_the_others_a_quarter(signed, strange, scored, expected):
+    everybody = arrived(signed, strange)
+    known = set(list(everybody)[:scored])
+    found = chosen(everybody, known, 16, Random(0))
+    assert not known & set(found)
+    assert (sum(everybody[one].signed for one in found), sum(not everybody[one].signed for one in found)) == expected
+
+
+def test_the_same_peer_stands_apart_where_nobody_signed_for_it():
+    one = group(ALICE, 0.0, 1.0)
+    assert one.source == ALICE != replace(one, signed=False).source

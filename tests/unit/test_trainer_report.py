@@ -1,3 +1,4 @@
+from dataclasses import replace
 from random import Random
 
 from services.trainer.learning.rollout import Scored
@@ -56,3 +57,11 @@ def test_texts_that_nobody_would_read_to_the_end_are_cut():
     _, peers = samples(ALICE, ROUND, [group(ALICE, 1.0)], [Scored(BOB, question, (long,), (0.0,))], Random(1))
     assert (len(peers.question), len(peers.attempts[0].text), peers.answer) == (3_000, 3_000, None)
     assert peers.attempts[0].text.endswith("x…")
+
+
+def test_what_nobody_signed_for_is_shown_as_such_and_tells_nothing_of_the_peer_it_names():
+    strange = replace(group(BOB, 0.0, 1.0), signed=False)
+    assert heard([strange]) == {}
+    assert heard([strange, group(BOB, 0.5, 0.5)])[BOB].groups == 1
+    mine, shown = samples(ALICE, ROUND, [group(ALICE, 1.0)], [strange], Random(0))
+    assert (mine.signed, shown.signed) == (True, False)

@@ -118,7 +118,8 @@ def _explained(
 ) -> Explained:
     told = peer.details.get(number) if peer else None
     here = {id_} if peer else ()
-    kept = [sample for sample in view.samples.values() if sample.author == id_ and sample.round == number]
+    of_round = [sample for sample in view.samples.values() if sample.round == number]
+    kept = [sample for sample in of_round if sample.author == id_ and sample.signed]
     return Explained(
         peer_id=id_,
         name=name_of(id_),

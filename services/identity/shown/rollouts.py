@@ -33,6 +33,7 @@ def _rollout(sample: Sampled) -> Section:
         "round": sample.round,
         "author": sample.author,
         "name": name_of(sample.author),
+        "signed": sample.signed,
         "reader": None if sample.author == sample.peer_id else name_of(sample.peer_id),
         "dataset": label(sample.dataset),
         "question": plain(sample.question),

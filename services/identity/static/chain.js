@@ -10,7 +10,7 @@ export function showChain({ state, refused, transactions, explorer }) {
   setExplorer(explorer);
   byId("chain").hidden = !state;
   byId("chain-empty").hidden = Boolean(state) || transactions.length > 0;
-  byId("chain-block").textContent = state ? `block ${count(state.block)}` : "";
+  byId("chain-block").textContent = state ? (state.ledger ? `no chain: a ledger on this machine, entry ${count(state.block)}` : `block ${count(state.block)}`) : "";
   if (state) {
     const no = Object.entries(refused);
     describe(byId("chain"), [

@@ -12,6 +12,7 @@ export function showNetwork(network) {
   const rejected = Object.entries(network.rejected);
   byId("network").replaceChildren(...[
     ["Rollouts accepted", count(network.accepted)],
+    ...(network.unsigned ? [["Of stock nodes", count(network.unsigned)]] : []),
     ["Rejected", count(rejected.reduce((sum, [, number]) => sum + number, 0))],
     ["Received", bytes(network.bytes_received)],
     ["Sent", bytes(network.bytes_sent)],

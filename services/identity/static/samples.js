@@ -30,7 +30,7 @@ function card(sample) {
     el("p", { class: "from" },
       el("span", { class: `dot ${colourClass(sample.author)}` }), el("span", { class: "name" }, sample.name),
       el("span", { class: "set" }, sample.dataset.replaceAll("_", " ")),
-      el("span", { class: "quiet" }, sample.reader ? `read by ${sample.reader}, ` : "", `round ${count(sample.round)}, `, when)),
+      el("span", { class: "quiet" }, sample.signed ? "" : "a stock node's, unsigned, ", sample.reader ? `read by ${sample.reader}, ` : "", `round ${count(sample.round)}, `, when)),
     el("p", { class: "question", tabindex: isLong(sample.question) ? 0 : null }, sample.question),
     el("ol", { class: "attempts" }, ...sample.attempts.map(attempt)),
     el("p", { class: "expected" }, ...(sample.answer === null ? ["No single right answer: a program scores it"] : ["Expected ", el("code", {}, sample.answer)])));

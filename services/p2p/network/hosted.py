@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from services.p2p import metrics
+from services.p2p.bridge.door import key_of
 from services.p2p.network.daemon import Pids, free_port
 from services.p2p.network.identities import Identity
 from services.p2p.network.node import Node
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 
 RETRY_S = (1.0, 10.0)  # first and longest pause between two attempts to meet an address
+STOCK_BEAM = 4  # nodes near a key of stock nodes that are asked: each answers with the whole of it
 SILENCES = 3  # unanswered questions after which a running p2pd counts as dead
 
 
@@ -132,14 +134,24 @@ class HostedPeers:
 
     async def announce(self, peer: str, round_number: int, stage: int, value: bytes, expiration: float) -> None:
         """See `PeerNetwork.announce`."""
-        node = self._seats[self.hosted.index(peer)].running
-        if node is None:
+        await self._node_of(peer).store(place(self._settings.swarm, round_number, stage), value, expiration)
+
+    def _node_of(self, peer: str) -> Node:
+        if (node := self._seats[self.hosted.index(peer)].running) is None:
             raise NetworkError("p2pd of this peer does not run")
-        await node.store(place(self._settings.swarm, round_number, stage), value, expiration)
+        return node
 
     async def announcements(self, round_number: int, stage: int) -> dict[str, bytes]:
         """See `PeerNetwork.announcements`."""
         return await self._any().read(place(self._settings.swarm, round_number, stage))
+
+    async def write_stock(self, peer: str, round_number: int, value: bytes, expiration: float) -> None:
+        """See `PeerNetwork.write_stock`."""
+        await self._node_of(peer).store(key_of(round_number), value, expiration)
+
+    async def read_stock(self, round_number: int) -> dict[str, bytes]:
+        """See `PeerNetwork.read_stock`."""
+        return await self._any().read(key_of(round_number), STOCK_BEAM)
 
     async def fetch(self, peer: str, sha256: str) -> bytes:
         """See `PeerNetwork.fetch`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from services.p2p.bridge.door import key_of
 from services.p2p.network.identities import Identity
 from services.p2p.network.protocol import NetworkError, Serve
 from services.p2p.trust.gate import Gate
@@ -63,15 +64,27 @@ class MemoryNetwork:
 
     async def announcements(self, round_number: int, stage: int) -> dict[str, bytes]:
         """See `PeerNetwork.announcements`."""
+        return self._read(place(self._swarm, round_number, stage))
+
+    def _read(self, key: str) -> dict[str, bytes]:
         if self.dead >= set(self.hosted):
             raise NetworkError("no p2pd of ours runs")
-        key = place(self._swarm, round_number, stage)
         records = self._world.records.get(key, {})
         return {
             peer: value
             for peer, (value, until) in records.items()
             if self._gate.admit(place_id(key), peer, value, until)
         }
+
+    async def write_stock(self, peer: str, round_number: int, value: bytes, expiration: float) -> None:
+        """See `PeerNetwork.write_stock`."""
+        if peer in self.dead:
+            raise NetworkError("p2pd of this peer does not run")
+        self.write(key_of(round_number), peer, value, expiration)
+
+    async def read_stock(self, round_number: int) -> dict[str, bytes]:
+        """See `PeerNetwork.read_stock`."""
+        return self._read(key_of(round_number))
 
     async def fetch(self, peer: str, sha256: str) -> bytes:
         """See `PeerNetwork.fetch`."""

@@ -1,14 +1,15 @@
 """One hosted peer in the DHT: hivemind's node, in the service's own loop, on a p2pd of its own.
 
-The only file that imports hivemind (and with it torch, 280 MB): imported after the settings are known to be good.
+With holding.py the only file that imports hivemind (and with it torch, 280 MB): imported after the settings are known
+to be good.
 
     store  a local copy, and copies at the nodes nearest to the key     (DHT, about 1 KB)
     read   asks the nodes near the key, merges what they hold           (DHT)
     fetch  own p2pd --> author's p2pd --> its `answer`                  (libp2p, up to the body limit)
 
 hivemind as it comes believes what it is told and may wait for ever. So: never its forked DHT, a limit on every call,
-its caches off (they leak), its `get` replaced by `Node.read` (one odd record hangs it), and every record of every
-holder goes through the gate, one by one, where hivemind would drop a holder's whole answer.
+its caches off (they leak), its `get` replaced by `Node.read` (one odd record hangs it), and what strangers send goes
+through holding.py and the gate.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from hivemind.dht import DHTNode
 from hivemind.dht.routing import DHTID
 from hivemind.dht.storage import DictionaryDHTValue
 from hivemind.dht.traverse import traverse_dht
-from hivemind.dht.validation import DHTRecord, RecordValidatorBase
 from hivemind.p2p import P2P, PeerID
 from hivemind.p2p.p2p_daemon_bindings.control import P2PDaemonError, P2PHandlerError
 from hivemind.utils.logging import use_hivemind_log_handler
 from hivemind.utils.multiaddr import Multiaddr
 
 from services.p2p.network.daemon import Daemon, Pids
+from services.p2p.network.holding import Bounds, Validator, harden
 from services.p2p.network.identities import Identity
 from services.p2p.network.protocol import NetworkError
 from services.p2p.trust.gate import Gate
@@ -58,41 +59,11 @@ async def _limited(call: Awaitable[T], seconds: float = 0.0) -> T:
         raise NetworkError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
 
 
-def _unpacked(packed: object) -> object:
-    """The msgpack object in these bytes; None if it is not exactly one plain object."""
-    try:
-        return msgpack.unpackb(packed) if isinstance(packed, bytes) else None
-    except (msgpack.UnpackException, ValueError, TypeError):
-        return None
-
-
-class _Validator(RecordValidatorBase):  # type: ignore[misc]  # hivemind has no types
-    """Asked by hivemind for each record that is to be stored here."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-
-    def validate(self, record: DHTRecord) -> bool:
-        return self._gate.admit(record.key, _unpacked(record.subkey), _unpacked(record.value), record.expiration_time)
-
-    def sift(self, key: bytes, dictionary: object) -> bool:
-        """Drop the bad records of a whole dictionary, keep the good ones."""
-        if not isinstance(dictionary, DictionaryDHTValue):
-            return False
-        with dictionary.freeze():
-            for subkey, (value, expiration) in list(dictionary.items()):
-                if not self._gate.admit(key, subkey, _unpacked(value), expiration):
-                    del dictionary[subkey]
-        dictionary.maxsize = float("inf")  # the sender's word; it would decide what else we may keep
-        dictionary.latest_expiration_time = max((item.expiration_time for item in dictionary.data.values()), default=0)
-        return bool(dictionary.data)
-
-
 class Node:
     """One hosted peer in the DHT, from `start` until its p2pd ends: a new one then takes its place."""
 
-    def __init__(self, identity: Identity, daemon: Daemon, p2p: Any, dht: Any, answer: Answer) -> None:
-        self.identity, self.daemon = identity, daemon
+    def __init__(self, identity: Identity, daemon: Daemon, p2p: Any, dht: Any, gate: Gate, answer: Answer) -> None:
+        self.identity, self.daemon, self._gate = identity, daemon, gate
         self._p2p, self._dht, self._answer = p2p, dht, answer
 
     @classmethod
@@ -103,7 +74,7 @@ class Node:
         daemon = await Daemon.start(identity, listen, announce, pids)
         try:
             p2p = await _limited(P2P.replicate(Multiaddr(daemon.control)))
-            node = cls(identity, daemon, p2p, await _limited(_dht_node(p2p, identity, gate)), answer)
+            node = cls(identity, daemon, p2p, await _limited(_dht_node(p2p, identity, gate)), gate, answer)
             await _limited(p2p.add_protobuf_handler(BODY, node._serve, BytesValue))
         except BaseException:  # cancelled too: nobody else knows of this process yet
             await daemon.stop(at_once=True)
@@ -172,18 +143,19 @@ class Node:
     async def store(self, key: str, value: bytes, expiration: float) -> None:
         """Keep a copy here, and bring others to the nodes nearest to the key."""
         peer, key_id = self.identity.peer_id, DHTID.generate(source=key)
+        self._gate.admit(key_id.to_bytes(), peer, value, expiration)  # so that our own copy is kept, too
         self._dht.protocol.storage.store(key_id, msgpack.packb(value), expiration, subkey=peer)
         # Its answer says nothing: one lying holder makes it False, a dead p2pd leaves it True.
         await _limited(self._dht.store(key, value, expiration, subkey=peer), STORE_S)
         if not self.alive:
             raise NetworkError("p2pd died")
 
-    async def read(self, key: str) -> dict[str, bytes]:
-        """All records under a key that this node and the nodes near the key hold; the later one of two."""
+    async def read(self, key: str, beam: int = BEAM) -> dict[str, bytes]:
+        """All records under a key that this node and the `beam` nodes nearest to it hold; the later one of two."""
         key_id, dht = DHTID.generate(source=key), self._dht
         found: dict[str, tuple[float, bytes]] = {}
         _merge(found, dht.protocol.storage.get(key_id))
-        nodes = dict(dht.protocol.routing_table.get_nearest_neighbors(key_id, BEAM, exclude=dht.node_id))
+        nodes = dict(dht.protocol.routing_table.get_nearest_neighbors(key_id, beam, exclude=dht.node_id))
 
         async def ask(node: DHTID, keys: Sequence[DHTID]) -> dict[DHTID, tuple[tuple[DHTID, ...], bool]]:
             answer = await dht._call_find_with_blacklist(nodes[node], keys)
@@ -195,7 +167,7 @@ class Node:
             return {key_id: (tuple(further), False)}
 
         if nodes:
-            search = traverse_dht([key_id], list(nodes), BEAM, 4, 1, ask, None, False, {key_id: {dht.node_id}})
+            search = traverse_dht([key_id], list(nodes), beam, 4, 1, ask, None, False, {key_id: {dht.node_id}})
             with contextlib.suppress(NetworkError):  # out of time: what came until now is good
                 await _limited(search)
         return {peer: value for peer, (_, value) in found.items()}
@@ -209,11 +181,11 @@ class Node:
 
 async def _dht_node(p2p: Any, identity: Identity, gate: Gate) -> Any:
     """hivemind's node without its caches, behind the gate."""
-    validator = _Validator(gate)
     dht = await DHTNode.create(
         p2p=p2p,
         node_id=DHTID.generate(source=identity.peer_id),  # the same after a restart
-        record_validator=validator,
+        record_validator=Validator(gate),
+        authorizer=Bounds(gate),
         cache_locally=False,
         cache_nearest=0,
         cache_on_store=False,
@@ -222,7 +194,7 @@ async def _dht_node(p2p: Any, identity: Identity, gate: Gate) -> Any:
         blacklist_time=2.0,
         backoff_rate=1.5,
     )
-    dht.protocol._validate_dictionary = validator.sift
+    harden(dht, gate)
     return dht
 
 

@@ -33,6 +33,12 @@ class PeerNetwork(Protocol):
     async def announcements(self, round_number: int, stage: int) -> dict[str, bytes]:
         """All that can be found for a round: peer id -> value. Raises NetworkError."""
 
+    async def write_stock(self, peer: str, round_number: int, value: bytes, expiration: float) -> None:
+        """Write a hosted peer's rollouts where stock nodes look for them. Raises NetworkError."""
+
+    async def read_stock(self, round_number: int) -> dict[str, bytes]:
+        """What can be found of stock nodes' rollouts of a round, unsigned: peer id -> value. Raises NetworkError."""
+
     async def fetch(self, peer: str, sha256: str) -> bytes:
         """A body from its author, asked by a hosted peer that is not the author. Raises NetworkError."""
 

@@ -79,6 +79,10 @@ class Bodies:
         """The bodies of a round."""
         return [kept for kept in self._kept.values() if (kept.round, kept.stage) == (round_number, stage)]
 
+    def body(self, kept: Kept) -> bytes | None:
+        """What is kept, for ourselves; None if it was replaced since."""
+        return self._bodies.get(kept.sha256)
+
     def serve(self, digest: str, remote: str) -> bytes | None:
         """A body for a peer that asks; None if it is not here or this peer has had it often enough."""
         body = self._bodies.get(digest)

@@ -18,7 +18,7 @@ class Tally:
         self._begin()
 
     def _begin(self) -> None:
-        self.sent = self.received = self.accepted = 0
+        self.sent = self.received = self.accepted = self.unsigned = 0
         self.rejected: Counter[str] = Counter()
         self._known: set[int] = set()
 
@@ -27,12 +27,21 @@ class Tally:
         self.accepted += 1
         metrics.ACCEPTED.inc()
 
+    def accept_unsigned(self) -> None:
+        """A stock node's rollouts passed."""
+        self.unsigned += 1
+        metrics.STOCK_ACCEPTED.inc()
+
     def reject(self, reason: Reason, what: str) -> bool:
-        """`what` was dropped. The same thing comes back with every look at the DHT, and counts once: True."""
+        """`what` was dropped. The same thing comes back with every look at the DHT, and counts once: True.
+
+        In a flood beyond MAX_KNOWN different things, what comes back counts again.
+        """
         mark = hash((reason, what))
-        if mark in self._known or len(self._known) >= MAX_KNOWN:
+        if mark in self._known:
             return False
-        self._known.add(mark)
+        if len(self._known) < MAX_KNOWN:
+            self._known.add(mark)
         self.rejected[reason.value] += 1
         metrics.REJECTED.labels(reason.value).inc()
         return True
@@ -55,6 +64,7 @@ class Tally:
             bytes_sent=self.sent,
             bytes_received=self.received,
             accepted=self.accepted,
+            unsigned=self.unsigned,
             rejected=dict(self.rejected),
         )
         self._begin()

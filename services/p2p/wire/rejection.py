@@ -21,11 +21,15 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     FAR_EXPIRATION = "far_expiration"  # would stay in the DHT for too long
     WRONG_EXPIRATION = "wrong_expiration"  # the record's is not the signed one
-    CROWDED = "crowded"  # the key has as many subkeys as it may have
+    PAST_ROUND = "past_round"  # over for long
+    FUTURE_ROUND = "future_round"  # will not be open for long
+    NOT_MEMBER = "not_member"  # the chain knows no such peer
+    CROWDED = "crowded"  # the key has as many subkeys as it may have, or all keys together
     # body
     WRONG_HASH = "wrong_hash"
     WRONG_COUNT = "wrong_count"  # groups, announced and sent
     TOO_MANY = "too_many"  # groups, completions or peers
+    COPIED = "copied"  # another peer's rollouts
     UNREACHABLE = "unreachable"  # the body could not be fetched
     # neither alone is bad
     DUPLICATE = "duplicate"  # a peer's second body of a round

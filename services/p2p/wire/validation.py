@@ -12,8 +12,8 @@ from shared.messages import Rollouts
 
 
 def body_of(rollouts: Rollouts) -> bytes:
-    """What travels: UTF-8 JSON."""
-    return rollouts.model_dump_json().encode()
+    """What travels: UTF-8 JSON. Nobody is told that it is signed: that is seen."""
+    return rollouts.model_dump_json(exclude={"signed"}).encode()
 
 
 def validate(body: bytes, announcement: Announcement, *, limit: int) -> Rollouts:
@@ -37,7 +37,10 @@ def validate(body: bytes, announcement: Announcement, *, limit: int) -> Rollouts
 def _read(body: bytes) -> Rollouts:
     try:
         # Strict: "1" is no number and 1.0 no round. The parser itself bounds nesting and refuses broken UTF-8.
-        return Rollouts.model_validate_json(body, strict=True)
+        rollouts = Rollouts.model_validate_json(body, strict=True)
     except ValidationError as error:
         many = any(problem["type"] == "too_long" for problem in error.errors(include_url=False, include_input=False))
         raise Rejected(Reason.TOO_MANY if many else Reason.MALFORMED) from error
+    if "signed" in rollouts.model_fields_set:
+        raise Rejected(Reason.MALFORMED)
+    return rollouts

@@ -29,15 +29,26 @@ def fill(ours: Sequence[Scored], theirs: Sequence[Scored], i: int, j: int) -> li
     return [*ours[: i + missing_theirs], *theirs[: j + missing_ours if j else 0]]
 
 
+def within(external: Sequence[Scored], most: int, random: Random) -> list[Scored]:
+    """Peers' groups with at most so many unsigned ones, drawn from those of them that are informative."""
+    unsigned = [group for group in external if not group.signed and group.informative]
+    return [*(group for group in external if group.signed), *shuffled(unsigned, random)[:most]]
+
+
 def shuffled(groups: Sequence[Scored], random: Random) -> list[Scored]:
     """The same groups in a random order."""
     return random.sample(groups, len(groups))
 
 
 def winners(groups: Sequence[Scored]) -> tuple[str, ...]:
-    """The peer with the highest mean reward over the groups seen, one's own included; on a tie, the lowest peer id."""
+    """The peer with the highest mean reward over the groups seen, one's own included; on a tie, the lowest peer id.
+
+    What is not signed wins nothing: anybody could win or lose in another's name.
+    """
     by_author: dict[str, list[float]] = {}
     for group in groups:
+        if not group.signed:
+            continue
         by_author.setdefault(group.author, []).append(group.mean_reward)
     if not by_author:
         return ()

@@ -9,6 +9,7 @@ adaptive     uniform, with I and J as the share of informative groups on each si
 replay       uniform; places left empty go to rare informative groups of the last rounds
 
 All of them leave out groups whose rewards are all equal, and let one side fill up for the other (`mixing.fill`).
+Unsigned groups are offered within their share (`mixing.within`), and never kept for replay.
 docs/sapo.md tells what each is worth.
 """
 
@@ -102,7 +103,7 @@ def replay(offer: Offer, memory: Memory, random: Random) -> Picked:
     missing = max(0, offer.i + offer.j - len(fresh))
     again = shuffled([kept.group for kept in recent], random)[:missing]
     seen = [*offer.local, *(offer.external if offer.j else ())]
-    fit = [*recent, *(Kept(step=offer.step, group=group) for group in seen if group.informative)]
+    fit = [*recent, *(Kept(step=offer.step, group=group) for group in seen if group.informative and group.signed)]
     kept = sorted(fit, key=lambda kept: (-_rarity(kept.group), -kept.step))[:KEPT_GROUPS]
     return Picked([*fresh, *again], memory.model_copy(update={"kept": tuple(kept)}))
 

@@ -9,6 +9,11 @@ from services.trainer.learning.advantages import informative
 from shared.messages import Completion, Group, Question
 
 
+def source_of(author: str, *, signed: bool) -> str:
+    """What one peer's rollouts are kept under: those that anybody may have written never stand in its own place."""
+    return author if signed else f"{author}:unsigned"
+
+
 @dataclass(frozen=True)
 class Scored:
     """G completions of one question and what each earned here.
@@ -28,6 +33,12 @@ class Scored:
     log_probs: tuple[tuple[float, ...], ...] | None = None
     step: int | None = None
     correctness: tuple[float, ...] | None = None
+    signed: bool = True  # False: of a stock node, or of anybody in the author's name
+
+    @property
+    def source(self) -> str:
+        """The author; where nobody signed for it, another name than the author's own."""
+        return source_of(self.author, signed=self.signed)
 
     @property
     def informative(self) -> bool:
