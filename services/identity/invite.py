@@ -89,9 +89,8 @@ def warnings(invite: Invite, settings: IdentitySettings) -> tuple[str, ...]:
         f"Its address of the chain, {invite.chain_url}, is reached from this machine only: set INVITE_CHAIN_URL to the "
         "one under which others reach it, through a tunnel or a VPN, as whoever reaches a local chain may do "
         "everything to it.": is_loopback(host),
-        "Its peers are reached from this machine only: set P2P_HOST=0.0.0.0 and P2P_ANNOUNCE_HOST.": all(
-            map(is_local, invite.peers)
-        ),
+        "Its peers are reached from this machine only: set P2P_HOST=0.0.0.0 and P2P_ANNOUNCE_HOST, or found the swarm "
+        "with --host.": all(map(is_local, invite.peers)),
         f"The game {settings.plays} is of your own: those who join need its file, and set GAME.": invite.game is None,
     }
     return tuple(sentence for sentence, true in told.items() if true)

@@ -9,8 +9,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from web3 import Web3
+
+from services.local.folder import RunFolder
 from shared.invite import Invite, parse
-from tests.e2e.swarm_kit import ROOT, SavedChain, Swarm
+from tests.e2e.swarm_kit import ROOT, Swarm, contract_on
 
 TOGETHER = 3  # rounds
 
@@ -39,7 +42,12 @@ class TwoHouseholds:
         """`rlswarm init`; what it prints, read."""
         done = rlswarm(self.runs, "init", "meadow", "--peers", "1", *options, within=self.at_founder)
         assert done.returncode == 0, done.stderr
+        self.printed, self.said = done.stdout, done.stderr
         return parse(done.stdout, None).invite  # nothing else is on stdout
+
+    def folder(self, name: str) -> RunFolder:
+        """A run's folder."""
+        return RunFolder(self.runs / name)
 
     def start(self) -> Swarm:
         """The founder's run."""
@@ -71,16 +79,12 @@ def trained_together(founder: Swarm, guest: Swarm) -> bool:
     return len(founder.rounds() & guest.rounds()) >= TOGETHER
 
 
-def check_rewards(founder: Swarm, guest: Swarm, contract: str) -> None:
-    """After both are stopped: the guest's rewards are on the founder's chain."""
+def check_rewards(chain: Web3, contract: str, guest: Swarm) -> None:
+    """The guest's rewards are on the founder's chain, under an account of the guest's own."""
+    told = contract_on(chain, contract)
     peers = sorted(set(re.findall(r"hosting .*\((\w+)\)", guest.log("p2p"))))
-    chain = SavedChain(founder.folder)
-    try:
-        told = chain.contract(contract)
-        (account,) = set(told.functions.getEoa(peers).call())
-        assert int(account, 16) > 0, "the guest's peer is registered by nobody"
-        has = told.get_function_by_signature("hasSubmittedRoundStageReward(uint256,uint256,string)")
-        rewarded = [number for number in guest.rounds() if has(number, 0, peers[0]).call()]
-        assert len(rewarded) >= TOGETHER - 1, (rewarded, guest.rounds())  # the last may be on its way
-    finally:
-        chain.stop()
+    (account,) = set(told.functions.getEoa(peers).call())
+    assert int(account, 16) > 0, "the guest's peer is registered by nobody"
+    has = told.get_function_by_signature("hasSubmittedRoundStageReward(uint256,uint256,string)")
+    rewarded = [number for number in guest.rounds() if has(number, 0, peers[0]).call()]
+    assert len(rewarded) >= TOGETHER - 1, (rewarded, guest.rounds())  # the last may be on its way

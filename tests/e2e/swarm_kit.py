@@ -102,6 +102,12 @@ class Swarm:
             self.process.wait(timeout=60)
 
 
+def contract_on(web3: Web3, address: str) -> Contract:
+    """The swarm's contract, by the committed ABI."""
+    abi = json.loads((ROOT / "contracts" / "artifacts" / "SwarmCoordinator.json").read_text())["abi"]
+    return web3.eth.contract(Web3.to_checksum_address(address), abi=abi)
+
+
 class SavedChain:
     """The chain that a finished run left, started again; looked at with plain web3 and the committed ABI."""
 
@@ -116,8 +122,7 @@ class SavedChain:
             time.sleep(0.05)
 
     def contract(self, address: str) -> Contract:
-        abi = json.loads((ROOT / "contracts" / "artifacts" / "SwarmCoordinator.json").read_text())["abi"]
-        return self.web3.eth.contract(Web3.to_checksum_address(address), abi=abi)
+        return contract_on(self.web3, address)
 
     def stop(self) -> None:
         self.process.terminate()
