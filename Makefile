@@ -28,7 +28,8 @@ PURE := $(subst $(space),$(comma),$(strip \
     $(addprefix forward/,packing padding) games/debate/rules evaluation/estimates) \
   $(patsubst %,services/coordinator/%.py,rounds pace verdicts calls) \
   $(patsubst %,services/p2p/%.py,$(addprefix wire/,announcement dictionaries rejection validation) \
-    $(addprefix trust/,gate members reputation tally) $(addprefix bridge/,layouts payloads door) traffic/pacing) \
+    $(addprefix trust/,gate members reputation tally) $(addprefix bridge/,layouts payloads door) $(addprefix network/,reach sightings) \
+    traffic/pacing) \
   $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/policy signing/rate) \
   $(patsubst %,services/local/%.py,summary snapshot history conf) \
   $(patsubst %,shared/%.py,messages asks streams tasks names settings invite)))
@@ -71,7 +72,7 @@ model: $(VENV)/.all  ## Train the embedded model anew
 	@$(BIN)/python -m services.trainer.warmup
 
 contracts: $(VENV)/.all  ## Compile the Solidity sources anew (needs npm)
-	@cd contracts && npm ci --silent --no-fund --no-audit && node build.mjs
+	@cd contracts && npm ci --omit=optional --silent --no-fund --no-audit && node build.mjs
 
 bench-sapo: $(VENV)/.dev  ## Does learning from peers help? Half an hour (SAPO=--smoke: three minutes)
 	@$(BIN)/python -m benchmarks.sapo $(SAPO)

@@ -15,15 +15,19 @@ const MAX_RUNTIME_BYTES = 24_576; // EIP-170: a larger contract cannot be deploy
 
 const CONTRACTS = {
   SwarmCoordinator: "src/SwarmCoordinator.sol",
+  PredictionMarket: "src/PredictionMarket.sol",
   ERC1967Proxy: "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol",
 };
+
+// Of OpenZeppelin, whose words for it the compiler does not pass on.
+const DOCUMENTED_ELSEWHERE = new Set(["UPGRADE_INTERFACE_VERSION"]);
 
 const SETTINGS = {
   optimizer: { enabled: true, runs: 200 },
   // The oldest that OpenZeppelin's code needs: most chains, anvil and py-evm run it.
   evmVersion: "cancun",
   metadata: { appendCBOR: false, bytecodeHash: "none" },
-  outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"] } },
+  outputSelection: { "*": { "*": ["abi", "devdoc", "userdoc", "evm.bytecode.object", "evm.deployedBytecode.object"] } },
 };
 
 function read(path) {
@@ -43,11 +47,29 @@ function compile() {
   const sources = Object.fromEntries(Object.values(CONTRACTS).map((path) => [path, { content: read(path) }]));
   const input = { language: "Solidity", sources, settings: SETTINGS };
   const output = JSON.parse(solc.compile(JSON.stringify(input), { import: resolveImport }));
-  const messages = output.errors ?? [];
+  // Of the packages, which are pinned, only errors count.
+  const messages = (output.errors ?? []).filter(
+    ({ severity, sourceLocation }) => severity === "error" || !sourceLocation?.file.startsWith("@"),
+  );
   if (messages.length > 0) {
     throw new Error(messages.map((message) => message.formattedMessage).join("\n"));
   }
   return output.contracts;
+}
+
+// Entries of the ABI that the compiler found no words for.
+function undocumented({ abi, devdoc, userdoc }) {
+  const hasWords = ({ name, inputs, type }) => {
+    const signature = `${name}(${inputs.map(typeOf).join(",")})`;
+    const kind = { function: "methods", event: "events", error: "errors" }[type];
+    const found = [userdoc, devdoc].flatMap((doc) => doc[kind]?.[signature] ?? []);
+    return found.some(({ notice, details }) => notice || details) || DOCUMENTED_ELSEWHERE.has(name);
+  };
+  return abi.filter((entry) => entry.name && !hasWords(entry)).map(({ name }) => name);
+}
+
+function typeOf({ type, components }) {
+  return components ? type.replace("tuple", `(${components.map(typeOf).join(",")})`) : type;
 }
 
 function runtimeSize({ evm }) {
@@ -59,6 +81,8 @@ function artifact(name, contract) {
   if (size > MAX_RUNTIME_BYTES) {
     throw new Error(`${name} is ${size} bytes, more than the ${MAX_RUNTIME_BYTES} a chain takes`);
   }
+  const silent = undocumented(contract);
+  if (silent.length > 0) throw new Error(`${name}: nothing public goes without words: ${silent.join(", ")}`);
   return {
     abi: contract.abi,
     bytecode: `0x${contract.evm.bytecode.object}`,

@@ -6,7 +6,7 @@
     SUBMISSIONS     trainer,p2p --> coordinator  (to be put on the chain; again, if it or the queue forgot)
     LEDGER          coordinator --> identity, local
     EVENTS          trainer,p2p --> identity, local
-    HISTORY         coordinator --> identity     (what the chain holds, of all peers of the swarm)
+    HISTORY         coordinator --> identity,p2p (what the chain holds, of all peers of the swarm)
     ASKS            identity    --> trainer      (a question that the owner types)
     ANSWERS         trainer     --> identity     (its answer, in pieces)
 
@@ -62,7 +62,7 @@ SUBMISSIONS: Stream[Submission] = Stream(
 )
 LEDGER: Stream[Settled] = Stream("ledger", Settled, "broadcast", ("coordinator",), ("identity", "local"), 100_000)
 EVENTS: Stream[Event] = Stream("events", Event, "broadcast", ("trainer", "p2p"), ("identity", "local"), 20_000)
-HISTORY: Stream[Recorded] = Stream("history", Recorded, "broadcast", ("coordinator",), ("identity",), 100_000)
+HISTORY: Stream[Recorded] = Stream("history", Recorded, "broadcast", ("coordinator",), ("identity", "p2p"), 100_000)
 ASKS: Stream[Ask] = Stream("asks", Ask, "work", ("identity",), ("trainer",), 32)
 ANSWERS: Stream[Piece] = Stream("answers", Piece, "broadcast", ("trainer",), ("identity",), 5_000)
 

@@ -62,6 +62,8 @@ def settings_of(folder: Path, **changes) -> P2PSettings:
         "host": "127.0.0.1",
         "port": 0,
         "announce_host": None,
+        "bootnode": False,
+        "relay": "auto",
         "initial_peers": (),
         "identity_path": None,
         "announce_s": 120,

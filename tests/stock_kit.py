@@ -71,5 +71,10 @@ def batches(*payloads: dict) -> dict:
     return found
 
 
+def numbered(tree: dict) -> dict:
+    """Batches named as 0.1.x names them."""
+    return {int(name, 16): part for name, part in tree.items()}
+
+
 def value(actions=("<answer>4</answer>", "5"), question="2 + 2", layout=packed) -> bytes:
     return layout(batches(payload(question=question, actions=actions)))

@@ -48,7 +48,7 @@ def peers(snapshot: Snapshot) -> Table:
 
 
 def services(snapshot: Snapshot, *, full: bool = False) -> Table:
-    """A line for every program; `full` adds pid and port."""
+    """A line for every program; `full` adds pid, port and links with others."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("service", min_width=12)
     table.add_column("state")
@@ -61,7 +61,8 @@ def services(snapshot: Snapshot, *, full: bool = False) -> Table:
         cells: list[RenderableType] = [row.name, Text(word, _COLOURS.get(word, "red"))]
         if full:
             cells += [str(row.pid or "-"), str(row.port or "-")]
-        table.add_row(*cells, row.reason)
+        told = [row.reason, row.links if full else ""]
+        table.add_row(*cells, "; ".join(filter(None, told)))
     return table
 
 

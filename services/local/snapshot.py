@@ -44,6 +44,7 @@ class ServiceRow:
     reason: str  # why it is degraded
     pid: int
     port: int  # of /health and /metrics; 0: not known
+    links: str = ""  # of p2p: with how many others it is connected, and how many it has proof of
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,17 @@ def service_rows(programs: Sequence[ProgramState], states: Sequence[ServiceState
                 reason="; ".join(f"{part}: {why}" for part, why in state.degraded.items()) if state else "",
                 pid=program.pid,
                 port=state.port if state else 0,
+                links=_links(state),
             )
         )
     return tuple(rows)
+
+
+def _links(state: ServiceState | None) -> str:
+    """What p2p says of other households' peers."""
+    if state is None or "linked" not in state.facts:
+        return ""
+    return f"connected with {state.facts['connected']} peers of others, read announcements of {state.facts['linked']}"
 
 
 def mean_by_round(history: History) -> tuple[float, ...]:

@@ -14,6 +14,7 @@ from services.p2p.network.membership import Membership
 from services.p2p.network.peerbook import PeerBook
 from services.p2p.network.protocol import PeerNetwork
 from services.p2p.network.seats import Seats
+from services.p2p.network.watch import Watch
 from services.p2p.pulse import Pulse
 from services.p2p.rounds import Rounds
 from services.p2p.settings import P2PSettings
@@ -43,7 +44,7 @@ async def exchange(
 ) -> None:
     """Run the loops on a network that is up."""
     bridge = ("bridge",) if settings.stock.bridge else ()
-    pulse = Pulse(context.health, "membership", "rounds", "outbox", "inbox", *bridge)
+    pulse = Pulse(context.health, "watch", "membership", "rounds", "outbox", "inbox", *bridge)
     tally = Tally()
     gate.on_refused = tally.reject
     reputation = Reputation(settings.quarantine.budget, settings.quarantine.half_life_s)
@@ -62,8 +63,9 @@ async def exchange(
     outbox = Outbox(settings, context, network, known, bodies, rounds, pulse)
     inbox = Inbox(settings, context, network, rounds, tally, reputation, pulse, outbox.announced)
     book = PeerBook(settings.state_dir / "p2p" / "peers.json")
-    membership = Membership(network, seats, context, pulse, book, settings.initial_peers)
-    parts: list[Part] = [Roster(gate.members, context), membership, rounds, outbox, inbox]
+    membership = Membership(network, seats, context, pulse, rounds, book, settings.initial_peers)
+    watch = Watch(network, context, pulse)
+    parts: list[Part] = [watch, Roster(gate.members, context), membership, rounds, outbox, inbox]
     if settings.stock.bridge:
         gate.door = Door()
         parts.append(Bridge(settings, context, network, rounds, bodies, gate.door, tally, pulse))

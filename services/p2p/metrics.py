@@ -9,6 +9,9 @@ from services.p2p.wire.rejection import Reason
 
 HOSTED = Gauge("swarm_p2p_hosted_peers", "Peers hosted by this household")
 CONNECTED = Gauge("swarm_p2p_connected_peers", "Peers of other households in the routing tables")
+LINKED = Gauge("swarm_p2p_linked_peers", "Peers of other households whose announcements of the last rounds were read")
+LOST = Gauge("swarm_p2p_lost_peers", "Peers that train by the chain's word and cannot be reached")
+CLONED = Gauge("swarm_p2p_cloned_identities", "Hosted peers as which somebody else speaks too")
 QUARANTINED = Gauge("swarm_p2p_quarantined_peers", "Peers left alone because they failed too often lately")
 OFFENCES = Counter("swarm_p2p_offences_total", "What peers provably did wrong, by kind", ["offence"])
 for offence in Offence:

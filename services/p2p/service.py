@@ -7,7 +7,8 @@
                                   v                          |  | read         v
                                 Bodies --serve, by hash------+  +---------> Inbox --ROLLOUTS_PEER--> trainer
                                                              |  fetch, judge   +----Exchanged------> identity
-    chain's bootnodes, INITIAL_PEERS, peer book --> Membership --> meets peers, revives p2pd
+    chain's bootnodes, INITIAL_PEERS, peer book --> Membership --> meets peers
+                                                    Watch -------> p2pd that died or hangs is started anew
     Bodies --> Bridge, if it is on --> stock RL Swarm nodes --> Bridge --ROLLOUTS_PEER, unsigned--> trainer
     trainers that find no free peer --------------> Seats -------> one more peer, the household and the chain told
 
@@ -26,12 +27,13 @@ from pathlib import Path
 
 from services.p2p.exchange import exchange
 from services.p2p.network.hosted import HostedPeers
-from services.p2p.network.identities import load_or_create
+from services.p2p.network.identities import Identity, held, load_or_create
 from services.p2p.network.protocol import NetworkError
 from services.p2p.network.seats import seats_at_start
-from services.p2p.settings import P2PSettings
+from services.p2p.settings import P2PSettings, is_address
 from services.p2p.trust.gate import Gate
 from shared.errors import SwarmError
+from shared.household import bootnodes
 from shared.runtime import Context
 
 
@@ -39,13 +41,21 @@ async def run(settings: P2PSettings, context: Context) -> None:
     """Bring the peers up, exchange rollouts until told to stop, leave nothing behind."""
     with only_one(settings.state_dir / "p2p" / "lock"):
         identities = [load_or_create(settings.identity_of(index)) for index in range(seats_at_start(settings))]
-        gate = Gate(settings.swarm, time.time)
-        network = HostedPeers(settings, identities, gate)
-        try:
-            await start(network)
-            await exchange(settings, context, network, identities, gate)
-        finally:
-            await network.stop()
+        with held(settings.identity_of(0)):  # the only one that may lie outside of the locked folder
+            await live(settings, context, identities)
+
+
+async def live(settings: P2PSettings, context: Context, identities: list[Identity]) -> None:
+    """Be in the swarm as these peers."""
+    gate = Gate(settings.swarm, time.time)
+    network = HostedPeers(settings, identities, gate)
+    chain = [text for text in await bootnodes(context.store) if is_address(text)]
+    network.entries = (*settings.initial_peers, *chain)
+    try:
+        await start(network)
+        await exchange(settings, context, network, identities, gate)
+    finally:
+        await network.stop()
 
 
 async def start(network: HostedPeers) -> None:

@@ -8,8 +8,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from services.p2p.network.reach import Relay
 from services.p2p.trust.members import Mode
 from shared.settings import ServiceSettings, Settings
 
@@ -56,6 +57,8 @@ class P2PSettings(ServiceSettings):
     host: str
     port: int = Field(ge=0, lt=65536)
     announce_host: str | None
+    bootnode: bool
+    relay: Annotated[Relay, BeforeValidator(lambda given: "off" if given is False else str(given).lower())]
     initial_peers: Annotated[tuple[str, ...], BeforeValidator(_split)]
     identity_path: Path | None
     announce_s: float = Field(ge=10, le=3_000)  # peers refuse more than an hour
@@ -83,6 +86,17 @@ class P2PSettings(ServiceSettings):
             if not is_address(text):
                 raise ValueError(f"{text!r} is not of the form /ip4/<address>/tcp/<port>/p2p/<peer id>")
         return addresses
+
+    @model_validator(mode="after")
+    def _has_a_place(self) -> P2PSettings:
+        if self.bootnode and not self.port:
+            raise ValueError("a bootnode (P2P_BOOTNODE) needs a port that stays (P2P_PORT)")
+        return self
+
+    @property
+    def listen_host(self) -> str:
+        """The address to listen on; a bootnode that nobody outside can call would be none."""
+        return "0.0.0.0" if self.bootnode and ip_address(self.host).is_loopback else self.host  # noqa: S104
 
     @property
     def seats_bound(self) -> int:

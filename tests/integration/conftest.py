@@ -7,7 +7,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,21 +125,25 @@ class Deployed:
             return _error_name(self.contract, str(error.data))
         return None
 
-    def create(self, name: str, *arguments: Any) -> Contract:
+    def create(self, name: str, *arguments: Any, folder: Path = ARTIFACTS) -> Contract:
         """Deploy another contract, by the name of its artifact, on the same chain."""
-        return _create(self.web3, self.owner, name, *arguments)
+        return _create(self.web3, self.owner, name, *arguments, folder=folder)
+
+    def at(self, contract: Contract) -> Deployed:
+        """The same chain and owner, and another contract to talk to."""
+        return replace(self, contract=contract)
 
 
 def _send(web3: Web3, account: LocalAccount, transaction: dict[str, Any]) -> TxReceipt:
     """Sign and send a transaction of an account without funds, and wait until it is mined."""
     nonce = web3.eth.get_transaction_count(account.address)
-    filled = {"value": 0, "gas": 8_000_000, "gasPrice": 0, "chainId": CHAIN_ID, "nonce": nonce, **transaction}
+    filled = {"value": 0, "gas": 16_000_000, "gasPrice": 0, "chainId": CHAIN_ID, "nonce": nonce, **transaction}
     sent = web3.eth.send_raw_transaction(account.sign_transaction(filled).raw_transaction)
     return web3.eth.wait_for_transaction_receipt(sent, timeout=20, poll_latency=0.005)
 
 
-def _create(web3: Web3, account: LocalAccount, name: str, *arguments: Any) -> Contract:
-    built = json.loads((ARTIFACTS / f"{name}.json").read_text())
+def _create(web3: Web3, account: LocalAccount, name: str, *arguments: Any, folder: Path = ARTIFACTS) -> Contract:
+    built = json.loads((folder / f"{name}.json").read_text())
     factory = web3.eth.contract(abi=built["abi"], bytecode=built["bytecode"])
     receipt = _send(web3, account, {"data": factory.constructor(*arguments).data_in_transaction})
     assert receipt["status"] == 1
@@ -156,12 +160,16 @@ def _error_name(contract: Contract, data: str) -> str:
     return data.removeprefix("0x")
 
 
+@pytest.fixture(scope="session")
+def implementation(anvil: Anvil) -> Contract:
+    """The contract's code, to which every proxy points."""
+    return _create(Web3(Web3.HTTPProvider(anvil.url)), Account.create(), "SwarmCoordinator")
+
+
 @pytest.fixture
-def deployed(anvil: Anvil) -> Deployed:
+def deployed(anvil: Anvil, implementation: Contract) -> Deployed:
     """A fresh contract behind its proxy, owned by a fresh account."""
-    web3 = Web3(Web3.HTTPProvider(anvil.url))
-    owner: LocalAccount = Account.create()
-    implementation = _create(web3, owner, "SwarmCoordinator")
+    web3, owner = implementation.w3, Account.create()
     first_call = implementation.encode_abi("initialize", [owner.address])
     proxy = _create(web3, owner, "ERC1967Proxy", implementation.address, first_call)
     return Deployed(anvil.url, web3, web3.eth.contract(address=proxy.address, abi=implementation.abi), owner)

@@ -85,6 +85,10 @@ class Household:
         """Process ids of its p2pds."""
         return [int(pid) for pid in json.loads((self.settings.state_dir / "p2p" / "daemons.json").read_text())]
 
+    def sockets(self) -> list[str]:
+        """Where its p2pds are spoken to."""
+        return [at for _, at in json.loads((self.settings.state_dir / "p2p" / "daemons.json").read_text()).values()]
+
     async def open_round(self, number: int = 1, *, seconds: float = 60.0, final: bool = False) -> None:
         now = time.time()
         await self.queue.publish(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,74 +11,35 @@ from eth_account.signers.local import LocalAccount
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from web3 import Web3
-from web3.contract.contract import ContractFunction
-from web3.types import TxReceipt
+
+from tests.contract_kit import (
+    HAS_REWARD_ACCOUNT,
+    HAS_REWARD_PEER,
+    NOBODY,
+    OTHER,
+    PEER,
+    REWARD,
+    UNSIGNED_REWARD,
+    advance,
+    ask,
+    call,
+    do,
+    events,
+    refusal,
+    registered,
+    role,
+)
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Deployed
-
-ARTIFACT = Path(__file__).parents[2] / "contracts" / "artifacts" / "SwarmCoordinator.json"
-PEER = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N"
-OTHER = "QmaCpDMGvV2BGHeYERUEnRQAwe3N8SzbUtfsmvsqQLuvuJ"
-NOBODY = "0x" + "00" * 20
-REWARD = "submitReward(uint256,uint256,int256,string)"
-UNSIGNED_REWARD = "submitReward(uint256,uint256,uint256,string)"
-HAS_REWARD_PEER = "hasSubmittedRoundStageReward(uint256,uint256,string)"
-HAS_REWARD_ACCOUNT = "hasSubmittedRoundStageReward(uint256,uint256,address)"
-
-
-def call(swarm: Deployed, name: str, *arguments: Any) -> ContractFunction:
-    """Return a call of a function given by its name, or of one of its overloads given by its signature."""
-    if "(" not in name:
-        return swarm.contract.get_function_by_name(name)(*arguments)
-    entry = swarm.contract.get_function_by_signature(name).abi
-    # Alone in its ABI: web3 tries arguments on every overload, and fails on text where another has an address.
-    alone = swarm.web3.eth.contract(address=swarm.contract.address, abi=[entry])
-    return alone.get_function_by_name(entry["name"])(*arguments)
-
-
-def ask(swarm: Deployed, name: str, *arguments: Any) -> Any:
-    return call(swarm, name, *arguments).call()
-
-
-def do(swarm: Deployed, account: LocalAccount, name: str, *arguments: Any) -> TxReceipt:
-    return swarm.do(account, call(swarm, name, *arguments))
-
-
-def refusal(swarm: Deployed, account: LocalAccount, name: str, *arguments: Any) -> str | None:
-    return swarm.refusal(account, call(swarm, name, *arguments))
-
-
-def events(swarm: Deployed, receipt: TxReceipt) -> list[tuple[str, dict[str, Any]]]:
-    """Return the events of a receipt, in order, as (name, arguments)."""
-    known = {str(event().topic): event() for event in swarm.contract.events}
-    found = [(log, known[Web3.to_hex(log["topics"][0])]) for log in receipt["logs"]]
-    return [(event.event_name, dict(event.process_log(log)["args"])) for log, event in found]
-
-
-def role(swarm: Deployed, name: str) -> bytes:
-    return bytes(ask(swarm, name))
-
-
-def registered(swarm: Deployed, *peers: str) -> LocalAccount:
-    """Return a new account without funds that owns these peers."""
-    account: LocalAccount = Account.create()
-    for peer in peers:
-        do(swarm, account, "registerPeer", peer)
-    return account
-
-
-def advance(swarm: Deployed, rounds: int = 1) -> None:
-    for _ in range(rounds):
-        do(swarm, swarm.owner, "updateStageAndRound")
 
 
 # ---- deployment and upgrades ----
 
 
 def test_code_fits_on_any_chain(deployed: Deployed) -> None:
-    bare = deployed.create("SwarmCoordinator")
-    assert 0 < len(deployed.web3.eth.get_code(bare.address)) <= 24_576
+    for contract in (deployed.create("SwarmCoordinator"), deployed.create("PredictionMarket", deployed.address)):
+        assert 0 < len(deployed.web3.eth.get_code(contract.address)) <= 24_576
 
 
 def test_an_account_without_funds_can_transact(deployed: Deployed) -> None:
@@ -445,33 +404,6 @@ def test_rewards_are_checked_for_round_then_stage_then_repetition_then_owner(
     advance(deployed)
     assert refusal(deployed, stranger, signature, 1, 0, 1, PEER) == "InvalidVoterPeerId"
     assert refusal(deployed, account, signature, 1, 0, 1, "unregistered") == "InvalidVoterPeerId"
-
-
-# ---- the ABI others were written for ----
-
-
-def test_every_name_of_the_known_abi_is_there() -> None:
-    functions = (
-        "initialize OWNER_ROLE STAGE_MANAGER_ROLE BOOTNODE_MANAGER_ROLE hasRole grantRole revokeRole currentRound "
-        "currentStage stageCount updateStageAndRound registerPeer getPeerId getEoa addBootnodes removeBootnode "
-        "clearBootnodes getBootnodes getBootnodesCount submitWinners getVoterVotes getVoterVoteCount getTotalWins "
-        "uniqueVoters submitReward getRoundStageReward getTotalRewards hasSubmittedRoundStageReward upgradeToAndCall "
-        "winnerLeaderboard voterLeaderboard getPeerVoteCount uniqueVotedPeers"
-    )
-    emitted = (
-        "PeerRegistered BootnodesAdded BootnodeRemoved AllBootnodesCleared WinnerSubmitted RewardSubmitted "
-        "CumulativeRewardsUpdated StageAdvanced RoundAdvanced RoleGranted RoleRevoked"
-    )
-    errors = (
-        "OnlyOwner OnlyStageManager OnlyBootnodeManager InvalidBootnodeIndex PeerIdAlreadyRegistered "
-        "InvalidVoterPeerId InvalidVote InvalidRoundNumber InvalidStageNumber WinnerAlreadyVoted RewardAlreadySubmitted"
-    )
-    built = json.loads(ARTIFACT.read_text())
-    for kind, names in (("function", functions), ("event", emitted), ("error", errors)):
-        there = {entry["name"] for entry in built["abi"] if entry["type"] == kind}
-        assert set(names.split()) <= there
-    assert built["contractName"] == "SwarmCoordinator"
-    assert not [entry for entry in built["abi"] if entry["type"] == "constructor"]
 
 
 def test_a_transaction_that_reverts_leaves_no_trace(deployed: Deployed) -> None:

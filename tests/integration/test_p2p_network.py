@@ -139,11 +139,18 @@ async def test_what_a_killed_run_left_is_killed_and_nobody_else(tmp_path):
     pids = Pids(tmp_path / "p2p" / "daemons.json")
     left = await Daemon.start(identity("a0"), "/ip4/127.0.0.1/tcp/0", None, pids)
     bystander = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(60)")
-    pids._known[str(bystander.pid)] = "123"  # a pid that was given to another process since
+    pids._known[str(bystander.pid)] = ("123", str(tmp_path / "no socket"))  # a pid that went to another process since
+    (tmp_path / "no socket").touch()
     pids._write()
+    assert left.socket.is_socket()
+    other = await Daemon.start(identity("a1"), "/ip4/127.0.0.1/tcp/0", None, Pids(tmp_path / "other.json"))
     assert Pids(tmp_path / "p2p" / "daemons.json").kill_leftovers() == 1
     await until(lambda: not left.alive)
+    assert not left.socket.exists()
+    assert other.alive and other.socket.is_socket()
     assert bystander.returncode is None
+    assert (tmp_path / "no socket").exists()
+    await other.stop()
     bystander.kill()
     await bystander.wait()
     await left.stop()

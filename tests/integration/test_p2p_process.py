@@ -52,6 +52,9 @@ class Service:
     def daemons(self) -> list[int]:
         return [int(pid) for pid in json.loads((self.folder / "p2p" / "daemons.json").read_text())]
 
+    def sockets(self) -> list[Path]:
+        return [Path(at) for _, at in json.loads((self.folder / "p2p" / "daemons.json").read_text()).values()]
+
     def end(self, sig: signal.Signals) -> tuple[int, str]:
         self.process.send_signal(sig)
         _, log = self.process.communicate(timeout=15)
@@ -78,10 +81,12 @@ def test_a_killed_service_comes_back_as_the_same_peer_and_leaves_no_daemon(servi
     assert peers == identity("process").peer_id
     assert json.loads(service.client.get(HOSTED)) == [peers]
     (daemon,) = service.daemons()
+    (socket_path,) = service.sockets()
     service.end(signal.SIGKILL)
     wait(lambda: not runs(daemon), 5)
     service.start()
     assert wait(service.facts)["peers"] == peers
+    assert not socket_path.exists()
     (daemon,) = service.daemons()
     code, log = service.end(signal.SIGTERM)
     assert code == 0
@@ -102,6 +107,18 @@ def test_a_second_service_on_the_same_folder_ends_with_one_line(service):
     assert second.returncode == 1
     assert "another p2p service runs on" in second.stderr
     assert "Traceback" not in second.stderr
+
+
+def test_a_second_service_takes_neither_the_identity_nor_the_port_of_one_that_runs(service, tmp_path, redis_server):
+    port = wait(service.facts)["addresses"].split("/")[4]
+    (tmp_path / "elsewhere").mkdir()
+    taken = {"IDENTITY_PATH": service.environment["IDENTITY_PATH"], "P2P_PORT": port}
+    for variable, value in taken.items():
+        second = Service(tmp_path / "elsewhere", redis_server, **{variable: value}).start()
+        _, log = second.process.communicate(timeout=30)
+        assert second.process.returncode == 1
+        assert variable in log
+        assert "Traceback" not in log
 
 
 def test_a_taken_port_ends_it_with_one_line(tmp_path, redis_server):
@@ -125,8 +142,10 @@ def test_settings_fail_before_anything_heavy_is_imported(tmp_path, redis_server)
 
 
 def test_the_double_and_the_pure_parts_need_no_hivemind():
-    parts = "wire.announcement wire.validation trust.gate trust.reputation traffic.pacing traffic.inbox traffic.outbox"
-    parts += " network.identities network.memory network.daemon settings exchange"
+    parts = (
+        "wire.announcement wire.validation trust.gate trust.reputation traffic.pacing traffic.inbox traffic.outbox "
+        "exchange network.identities network.memory network.daemon network.seat settings"
+    )
     program = "import sys\n" + "".join(f"import services.p2p.{part}\n" for part in parts.split())
     program += "assert not {'hivemind', 'torch'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], timeout=30, check=False).returncode == 0

@@ -67,7 +67,7 @@ async def test_a_killed_daemon_comes_back_as_the_same_peer_and_rollouts_flow_aga
 
 
 async def test_a_daemon_that_hangs_is_replaced(tmp_path, monkeypatch):
-    monkeypatch.setattr("services.p2p.network.node.CALL_S", 0.5)
+    monkeypatch.setattr("services.p2p.network.node.ANSWER_S", 0.5)
     monkeypatch.setattr("services.p2p.network.hosted.SILENCES", 1)
     async with Household(tmp_path / "a", peers=2) as ours:
         daemons = ours.daemons()

@@ -7,7 +7,7 @@ import pytest
 
 from services.p2p.bridge.layouts import MAX_DEPTH, MAX_ITEMS, MAX_VALUE, Unreadable, read, write
 from services.p2p.bridge.payloads import groups_of
-from tests.stock_kit import LAYOUTS, batches, number, packed, payload, tagged
+from tests.stock_kit import LAYOUTS, batches, number, numbered, packed, payload, tagged
 
 TREE = {"a": [1, -1, 2**40, 0.5, True, False, None, "é"], "b": {"c": {}}, "d": payload()}
 
@@ -17,6 +17,14 @@ def test_a_tree_comes_out_of_either_layout_as_it_went_in(layout):
     assert read(layout(TREE)) == TREE
     for leaf in (0, "", None, False, -(2**63), 1e-9):
         assert read(layout(leaf)) == leaf
+
+
+def test_the_number_by_which_the_older_layout_names_a_batch_becomes_the_name_of_the_newer():
+    tree = batches(payload(), payload(question="1 + 1"))
+    assert read(tagged(numbered(tree))) == tree
+    for odd in ({-1: []}, {2**128: []}, {"a": {1: 2}}):
+        with pytest.raises(Unreadable):
+            read(tagged(odd))
 
 
 def test_what_is_written_is_the_newer_layout():

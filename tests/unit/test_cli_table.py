@@ -69,6 +69,14 @@ def test_the_live_table_names_peers_rewards_services_and_restarts():
     assert "http://localhost:3000" in shown
 
 
+def test_the_status_tells_with_how_many_others_p2p_is_linked():
+    said = state("p2p", 2).model_copy(update={"facts": {"connected": 5, "linked": 3}})
+    shown = snapshot(services=service_rows(PROGRAMS, [said]))
+    words = "connected with 5 peers of others, read announcements of 3"
+    assert words in printed(table.services(shown, full=True))
+    assert words not in printed(table.services(shown))
+
+
 def test_the_table_stands_before_anything_is_known():
     shown = printed(table.live(snapshot(round=None, rounds=None, seconds_left=None, peers=(), services=(), rewards=())))
     assert "round -" in shown

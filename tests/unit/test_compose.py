@@ -115,6 +115,10 @@ def test_a_profile_is_all_that_a_household_needs(profile, without):
     assert {name for name, service in SERVICES.items() if profile in service["profiles"]} == set(SERVICES) - without
 
 
+def test_a_bootnode_is_p2p_and_its_queue_and_nothing_else():
+    assert {name for name, service in SERVICES.items() if "bootnode" in service["profiles"]} == {"keys", "redis", "p2p"}
+
+
 def test_monitoring_is_part_of_every_profile_and_can_be_started_alone():
     alone = {name for name, service in SERVICES.items() if "monitoring" in service["profiles"]}
     assert alone == {"prometheus", "grafana"}

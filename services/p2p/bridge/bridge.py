@@ -34,7 +34,7 @@ from shared.streams import ROLLOUTS_PEER
 log = logging.getLogger(__name__)
 
 STEP_S = 0.5  # between two looks at what is ours
-LOOK_S = (1.0, 10.0)  # first and longest pause between two looks at what is theirs; it doubles
+LOOK_S = (1.0, 30.0)  # first and longest pause between two looks at what is theirs; it doubles
 REPEAT_S = 60.0  # holders come and go: what is ours is written again
 MAX_JUDGED = 4_096  # values of a round that are looked into
 LIFE_S = 600.0  # of a record, as stock nodes have it

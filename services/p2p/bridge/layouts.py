@@ -4,7 +4,8 @@
     0.1.x   a tag of 8 bytes (big-endian), then a length or count of 8 bytes, then what it says
 
 Both become the same tree of dicts, lists, texts, numbers, booleans and None: an object of the second layout becomes the
-map that the first would hold. Nothing else comes out: no bytes, no extension types, no NaN; and nothing is ever run.
+map that the first would hold, and a hash that names a batch, there a number, its hexadecimal text. Nothing else comes
+out: no bytes, no extension types, no NaN; and nothing is ever run.
 A value of `MAX_VALUE` bytes cannot ask for much memory: every count is checked before room is made for it.
 """
 
@@ -22,6 +23,7 @@ MAX_ITEMS = 2_048  # of one list or map
 MAX_NODES = 16_384  # of a tree
 MAX_DEPTH = 32
 WHOLE = range(-(2**63), 2**64)  # the numbers that msgpack knows; 0.1.x pads them with zeros to any length
+HASHES = range(2**128)  # md5 as a number
 MAX_WHOLE = 64  # bytes of a number
 
 LIST, DICT, TEXT, WHOLE_NUMBER, FRACTION, TRUTH, PAYLOAD, WORLD, NOTHING = range(1, 10)
@@ -124,6 +126,8 @@ class _Tagged:
 
     def _pair(self, depth: int) -> tuple[str, Any]:
         key = self._part(depth)
+        if depth == 1 and type(key) is int and key in HASHES:
+            key = f"{key:032x}"
         if type(key) is not str:
             raise Unreadable("a key that is no text")
         return key, self._part(depth)

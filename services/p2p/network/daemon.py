@@ -1,8 +1,8 @@
 """The p2pd processes (libp2p in Go, from hivemind's wheel): one for each hosted peer, none left behind.
 
 Started here and not by hivemind, so that its death is seen at once (the process is our child), its end can be tied
-to ours (`setpriv --pdeathsig`, Linux), and its pid is on record: what a killed predecessor left is killed at the
-next start.
+to ours (`setpriv --pdeathsig`, Linux), and its pid and socket are on record: what a killed predecessor left is killed
+and removed at the next start, and nothing of anybody else's.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -33,29 +34,36 @@ NAME = "p2pd"
 
 
 class Pids:
-    """The daemons that run for this state folder, on disk: pid -> what tells it from a later process of that pid."""
+    """The daemons that run for this state folder, on disk.
+
+    pid -> what tells it from a later process of that pid, and its socket
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known: dict[str, str] = {}
+        self._known: dict[str, tuple[str, str]] = {}
 
     def kill_leftovers(self) -> int:
-        """End what a killed predecessor left running; how many there were."""
-        with contextlib.suppress(OSError, ValueError):  # none, or torn by the kill: then there is nothing to go by
-            self._known = {str(pid): str(mark) for pid, mark in json.loads(self._path.read_text()).items()}
-        left = [int(pid) for pid, mark in self._known.items() if mark and _mark(int(pid)) == mark]
+        """End what a killed predecessor left running, remove its sockets; how many there were."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # none, or torn: there is nothing to go by
+            self._known = {
+                str(pid): (str(mark), str(at)) for pid, (mark, at) in json.loads(self._path.read_text()).items()
+            }
+        left = [int(pid) for pid, (mark, _) in self._known.items() if mark and _mark(int(pid)) == mark]
         for pid in left:
             log.warning("p2pd %d of a killed predecessor still runs: killed", pid)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             _wait_gone(pid)
+        for _, at in self._known.values():
+            _remove_socket(Path(at))
         self._known = {}
         self._write()
         return len(left)
 
-    def add(self, pid: int) -> None:
+    def add(self, pid: int, socket_path: Path) -> None:
         """A daemon runs."""
-        self._known[str(pid)] = _mark(pid)
+        self._known[str(pid)] = (_mark(pid), str(socket_path))
         self._write()
 
     def remove(self, pid: int) -> None:
@@ -68,6 +76,12 @@ class Pids:
         draft = self._path.with_suffix(".tmp")
         draft.write_text(json.dumps(self._known))
         draft.replace(self._path)
+
+
+def _remove_socket(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if path.is_socket():
+            path.unlink()
 
 
 def _mark(pid: int) -> str:
@@ -116,18 +130,20 @@ class Daemon:
         self._drain: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, identity: Identity, listen: str, announce: str | None, pids: Pids) -> Daemon:
-        """Start a p2pd that listens on the multiaddress `listen`. Raises NetworkError."""
+    async def start(
+        cls, identity: Identity, listen: str, announce: str | None, pids: Pids, reach: Sequence[str] = ()
+    ) -> Daemon:
+        """Start a p2pd that listens on the multiaddress `listen`; `reach`: see reach.py. Raises NetworkError."""
         control = f"/unix/tmp/hivemind-p2pd-{secrets.token_urlsafe(8)}.sock"
         process = await asyncio.create_subprocess_exec(
-            *_command(identity, listen, announce, control),
+            *_command(identity, listen, announce, control, reach),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env={"GOLOG_LOG_LEVEL": "error", **os.environ},
         )
         daemon = cls(process, control, pids)
-        pids.add(process.pid)
+        pids.add(process.pid, daemon.socket)
         try:
             await asyncio.wait_for(daemon._ready(), STARTUP_S)
         except BaseException as error:  # cancelled too: nobody else knows of this process yet
@@ -159,6 +175,11 @@ class Daemon:
             return "...\n"
 
     @property
+    def socket(self) -> Path:
+        """Where it is spoken to."""
+        return Path(self.control.removeprefix("/unix"))
+
+    @property
     def alive(self) -> bool:
         """Whether the process runs."""
         return self.process.returncode is None
@@ -174,16 +195,12 @@ class Daemon:
         if self._drain is not None:
             self._drain.cancel()
         self._pids.remove(self.process.pid)
-        self._clear()
-
-    def _clear(self) -> None:
-        Path(self.control.removeprefix("/unix")).unlink(missing_ok=True)
+        _remove_socket(self.socket)
 
 
-def _command(identity: Identity, listen: str, announce: str | None, control: str) -> list[str]:
+def _command(identity: Identity, listen: str, announce: str | None, control: str, reach: Sequence[str]) -> list[str]:
     # setpriv replaces itself by p2pd, so the pid is p2pd's. Without it (macOS) the pid file has to do.
     tie = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
-    local = listen.startswith(("/ip4/127.", "/ip6/::1/"))
     return [
         *tie,
         _binary(),
@@ -193,11 +210,7 @@ def _command(identity: Identity, listen: str, announce: str | None, control: str
         *([f"-announceAddrs={announce}"] if announce else []),
         "-b=0",  # joined later: a p2pd whose entry points are silent would not start
         "-dhtServer=1",
-        f"-natPortMap={int(not local)}",
-        f"-autonat={int(not local)}",
-        "-autoRelay=0",
-        "-relay=1",
-        "-relayHopLimit=0",
+        *reach,
         "-connManager=1",
         "-tls=1",
         "-idleTimeout=30s",

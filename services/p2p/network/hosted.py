@@ -3,8 +3,10 @@
 announce       by the peer's own node
 announcements  by any node, another one each time
 fetch          by any node but the author's: rollouts of two peers of one household travel the same way as all
-join           every node meets its elder siblings, then all others, the entry points and the peers of earlier days
-revive         a node whose p2pd died comes back with the same identity on the same port
+join           every node meets its elder siblings, then all others; one node tries the entry points and the peers of
+               earlier days, and whom it meets, the others meet too
+seek           a peer by its name alone: p2pd remembers addresses, and asks others for them
+revive         a node whose p2pd died or hangs comes back with the same identity on the same port
 host           one more seat, on the next port
 """
 
@@ -14,9 +16,9 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import random
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 from services.p2p import metrics
 from services.p2p.bridge.door import key_of
@@ -24,6 +26,9 @@ from services.p2p.network.daemon import Pids, free_port
 from services.p2p.network.identities import Identity
 from services.p2p.network.node import Node
 from services.p2p.network.protocol import NetworkError, Serve
+from services.p2p.network.reach import reach_flags
+from services.p2p.network.seat import Attempts, Seat
+from services.p2p.network.sightings import Sightings
 from services.p2p.settings import P2PSettings
 from services.p2p.trust.gate import Gate
 from services.p2p.wire.announcement import place
@@ -31,33 +36,9 @@ from services.p2p.wire.announcement import place
 log = logging.getLogger(__name__)
 
 
-RETRY_S = (1.0, 10.0)  # first and longest pause between two attempts to meet an address
+SPREAD = 0.25  # of the pause, at random: those who lost the same entry point do not all come back at once
 STOCK_BEAM = 4  # nodes near a key of stock nodes that are asked: each answers with the whole of it
 SILENCES = 3  # unanswered questions after which a running p2pd counts as dead
-
-
-@dataclass
-class _Attempts:
-    """When to try an address again."""
-
-    at: float = 0.0
-    pause_s: float = RETRY_S[0]
-
-
-@dataclass
-class _Seat:
-    """A hosted peer's place: the identity and the port stay, nodes come and go."""
-
-    identity: Identity
-    port: int
-    node: Node | None = None
-    silences: int = 0
-    attempts: dict[str, _Attempts] = field(default_factory=dict)  # by address
-
-    @property
-    def running(self) -> Node | None:
-        """The node, if it can be used."""
-        return self.node if self.node is not None and self.node.alive else None
 
 
 class HostedPeers:
@@ -67,10 +48,16 @@ class HostedPeers:
         self._settings, self._gate = settings, gate
         self._pids = Pids(settings.state_dir / "p2p" / "daemons.json")
         self._serve: Serve = lambda sha256, remote: None
-        self._seats = [_Seat(identity, settings.port_of(index)) for index, identity in enumerate(identities)]
+        self._seats = [Seat(identity, settings.port_of(index)) for index, identity in enumerate(identities)]
         self._turn = itertools.count()
+        self._told: dict[str, str] = {}  # hosted peer -> the key of its last announcement
+        self.sightings = Sightings(settings.announce_s, time.time)
+        gate.on_admitted = self.sightings.see
         self.hosted = tuple(identity.peer_id for identity in identities)
+        for peer in self.hosted:
+            self.sightings.host(peer)
         self.generation = 0
+        self.entries = settings.initial_peers  # entry points that a p2pd started from now on may be relayed by
 
     async def start(self) -> None:
         """Bring all peers up, alone or not. Raises NetworkError; `stop` then ends those that are up.
@@ -88,22 +75,25 @@ class HostedPeers:
 
     async def host(self, identity: Identity) -> None:
         """See `PeerNetwork.host`."""
-        seat = _Seat(identity, self._settings.port_of(len(self._seats)))
+        seat = Seat(identity, self._settings.port_of(len(self._seats)))
         await self._start(seat)
         self._seats.append(seat)
         self.hosted = (*self.hosted, identity.peer_id)
+        self.sightings.host(identity.peer_id)
         await self.join(())
 
-    async def _start(self, seat: _Seat) -> None:
-        seat.port = free_port(self._settings.host, seat.port)
-        name = self._settings.announce_host
+    async def _start(self, seat: Seat) -> None:
+        seat.port = free_port(self._settings.listen_host, seat.port)
+        told, name = self._settings, self._settings.announce_host
+        listen = _multiaddress(told.listen_host, seat.port)
         seat.node = await Node.start(
             seat.identity,
-            _multiaddress(self._settings.host, seat.port),
+            listen,
             _multiaddress(name, seat.port) if name else None,
             self._gate,
             self._pids,
             self._answer,
+            reach_flags(told.relay, bootnode=told.bootnode, listen=listen, entries=self.entries),
         )
         seat.silences, seat.attempts = 0, {}
 
@@ -134,7 +124,9 @@ class HostedPeers:
 
     async def announce(self, peer: str, round_number: int, stage: int, value: bytes, expiration: float) -> None:
         """See `PeerNetwork.announce`."""
-        await self._node_of(peer).store(place(self._settings.swarm, round_number, stage), value, expiration)
+        key = self._told[peer] = place(self._settings.swarm, round_number, stage)
+        self.sightings.wrote(peer, expiration)
+        await self._node_of(peer).store(key, value, expiration)
 
     def _node_of(self, peer: str) -> Node:
         if (node := self._seats[self.hosted.index(peer)].running) is None:
@@ -157,22 +149,48 @@ class HostedPeers:
         """See `PeerNetwork.fetch`."""
         return await self._any(but=peer).fetch(peer, sha256, self._settings.fetch_timeout_s)
 
-    async def join(self, addresses: Iterable[str]) -> set[str]:
+    async def read_back(self) -> None:
+        """See `PeerNetwork.read_back`."""
+        for node, key in zip(self._running(), sorted(set(self._told.values())), strict=False):
+            with contextlib.suppress(NetworkError):
+                await node.read(key)
+
+    async def join(self, addresses: Iterable[str], *, now: bool = False) -> set[str]:
         """See `PeerNetwork.join`."""
         outside = [address for address in addresses if _peer_of(address) not in self.hosted]
         ours = await self.addresses()
+        for seat in self._seats:
+            seat.forget({} if now else {*outside, *ours})
         # Two p2pds that dial each other in the same moment take each other for the one that answers: both fail, and
         # neither dials the other again for five seconds. So of two siblings the younger dials, and first.
         elder = [[one for one in ours if _peer_of(one) in self.hosted[:age]] for age in range(len(self._seats))]
         met = await asyncio.gather(*(self._acquaint(*pair) for pair in zip(self._seats, elder, strict=True)))
-        met += await asyncio.gather(*(self._acquaint(seat, [*ours, *outside]) for seat in self._seats))
+        scouts = [seat for seat in self._seats if seat.running is not None][:1]
+        met += [await self._acquaint(scout, outside) for scout in scouts]
+        living = [address for address in outside if _peer_of(address) in self._known()]
+        met += await asyncio.gather(*(self._acquaint(seat, [*ours, *living]) for seat in self._seats))
         if any(met):
             self.generation += 1  # the new ones do not hold what we announced
         await asyncio.gather(*(self._look_around(node) for node in self._running()))
-        known: set[str] = set().union(*(node.neighbours() for node in self._running()))
-        return known - set(self.hosted)
+        return self._known() - set(self.hosted)
 
-    async def _acquaint(self, seat: _Seat, addresses: list[str]) -> bool:
+    def _known(self) -> set[str]:
+        return set().union(*(node.neighbours() for node in self._running()))
+
+    async def seek(self, peers: Iterable[str]) -> set[str]:
+        """See `PeerNetwork.seek`."""
+        wanted, nodes = set(peers) - self._known(), self._running()[:1]
+        before = self._known()
+        await asyncio.gather(*(self._seek(node, peer) for node in nodes for peer in wanted))
+        if self._known() - before:
+            self.generation += 1
+        return wanted - self._known()
+
+    async def _seek(self, node: Node, peer: str) -> None:
+        with contextlib.suppress(NetworkError):
+            await node.meet(f"/p2p/{peer}")
+
+    async def _acquaint(self, seat: Seat, addresses: list[str]) -> bool:
         """Let one of our peers meet those whom it does not know; True if it met any."""
         if (node := seat.running) is None:
             return False
@@ -184,18 +202,18 @@ class HostedPeers:
         with contextlib.suppress(NetworkError):
             await node.look_around()
 
-    async def _meet(self, seat: _Seat, node: Node, address: str) -> bool:
+    async def _meet(self, seat: Seat, node: Node, address: str) -> bool:
         """Try an address if it is due; True if that worked."""
-        attempts, now = seat.attempts.setdefault(address, _Attempts()), time.monotonic()
-        if now < attempts.at:
+        attempts = seat.attempts.setdefault(address, Attempts())
+        if time.monotonic() < attempts.at:
             return False
         try:
             await node.meet(address)
         except NetworkError as error:
             log.debug("%s does not answer: %s", address, error)
-            attempts.at, attempts.pause_s = now + attempts.pause_s, min(2 * attempts.pause_s, RETRY_S[1])
+            attempts.put_off(time.monotonic(), random.uniform(1 - SPREAD, 1 + SPREAD))
             return False
-        del seat.attempts[address]
+        seat.attempts.pop(address, None)
         return True
 
     async def revive(self) -> list[str]:
@@ -203,13 +221,13 @@ class HostedPeers:
         troubles = await asyncio.gather(*(self._revive(seat) for seat in self._seats))
         return [trouble for trouble in troubles if trouble]
 
-    async def _revive(self, seat: _Seat) -> str:
+    async def _revive(self, seat: Seat) -> str:
         """Put a new node where one has died; what is wrong if that failed."""
         if (node := seat.running) is not None:
             seat.silences = 0 if await node.responds() else seat.silences + 1
             if node.alive and seat.silences < SILENCES:
                 return ""
-        log.warning("p2pd of %s has died: started again", seat.identity.peer_id)
+        log.warning("p2pd of %s has died or hangs: started again", seat.identity.peer_id)
         metrics.RESTARTS.inc()
         if seat.node is not None:
             await seat.node.stop(at_once=True)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 
 from services.p2p.wire.keys import EXPONENT, peer_id_of, private_message, public_message, read_private, sign
 from shared.errors import SwarmError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,22 @@ def load_or_create(path: Path) -> Identity:
         ) from error
     public_key = public_message(key)
     return Identity(path.resolve(), key, public_key, peer_id_of(public_key))
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Nobody else on this machine is the peer of this file while the block lasts. Raises SwarmError."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SwarmError(
+                f"another p2p service runs as the peer of {path}",
+                "stop it, or set IDENTITY_PATH to another file: two of one name take each other's connections",
+            ) from error
+        except OSError as error:  # a file system without locks; a clone would still be seen in the network
+            log.warning("%s cannot be locked: %s", path, error.strerror)
+        yield
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from services.p2p.bridge.door import key_of
 from services.p2p.network.identities import Identity
 from services.p2p.network.protocol import NetworkError, Serve
+from services.p2p.network.sightings import Sightings
 from services.p2p.trust.gate import Gate
 from services.p2p.wire.announcement import place, place_id
 
@@ -27,6 +29,10 @@ class MemoryNetwork:
         self.hosted, self.generation = tuple(hosted), 0
         self.dead: set[str] = set()
         self._world, self._swarm, self._gate = world, swarm, gate
+        self.sightings = Sightings(3_600, time.time)
+        gate.on_admitted = self.sightings.see
+        for peer in hosted:
+            self.sightings.host(peer)
         self._serve: Serve = lambda sha256, remote: None
         world.networks.append(self)
 
@@ -40,6 +46,7 @@ class MemoryNetwork:
     async def host(self, identity: Identity) -> None:
         """See `PeerNetwork.host`."""
         self.hosted = (*self.hosted, identity.peer_id)
+        self.sightings.host(identity.peer_id)
         self.generation += 1
 
     def serve(self, serve: Serve) -> None:
@@ -54,6 +61,7 @@ class MemoryNetwork:
         """See `PeerNetwork.announce`."""
         if peer in self.dead:
             raise NetworkError("p2pd of this peer does not run")
+        self.sightings.wrote(peer, expiration)
         key = place(self._swarm, round_number, stage)
         if self._gate.admit(place_id(key), peer, value, expiration):
             self.write(key, peer, value, expiration)
@@ -96,9 +104,16 @@ class MemoryNetwork:
             raise NetworkError("not to be had there")
         return body
 
-    async def join(self, addresses: Iterable[str]) -> set[str]:
+    async def join(self, addresses: Iterable[str], *, now: bool = False) -> set[str]:
         """See `PeerNetwork.join`."""
         return {peer for other in self._world.networks if other is not self for peer in other.hosted}
+
+    async def seek(self, peers: Iterable[str]) -> set[str]:
+        """See `PeerNetwork.seek`."""
+        return set(peers) - await self.join(())
+
+    async def read_back(self) -> None:
+        """Nothing is lost here, and nobody cloned."""
 
     async def revive(self) -> list[str]:
         """See `PeerNetwork.revive`."""

@@ -47,6 +47,8 @@ Answer = Callable[[str, str], bytes | None]  # (sha256, who asks) -> body
 BODY = "rlswarm.body.v1"  # name of the libp2p call: sha256 -> body
 BEAM = 32  # nodes near the key that are asked
 CALL_S = 5.0  # longest wait for our own p2pd or for one peer
+MEET_S = 15.0  # longest wait for a connection: some eight ways there and back
+ANSWER_S = 2.0  # longest silence of our own p2pd that is no sign of its death
 STORE_S = 10.0
 FAILURES = (P2PDaemonError, P2PHandlerError, OSError, TimeoutError, asyncio.IncompleteReadError, ValueError)
 
@@ -65,13 +67,21 @@ class Node:
     def __init__(self, identity: Identity, daemon: Daemon, p2p: Any, dht: Any, gate: Gate, answer: Answer) -> None:
         self.identity, self.daemon, self._gate = identity, daemon, gate
         self._p2p, self._dht, self._answer = p2p, dht, answer
+        self._wire = _guarded(p2p._client.control)
 
     @classmethod
     async def start(
-        cls, identity: Identity, listen: str, announce: str | None, gate: Gate, pids: Pids, answer: Answer
+        cls,
+        identity: Identity,
+        listen: str,
+        announce: str | None,
+        gate: Gate,
+        pids: Pids,
+        answer: Answer,
+        reach: Sequence[str] = (),
     ) -> Node:
         """Bring a peer up, alone; `listen` and `announce` are multiaddresses. Raises NetworkError."""
-        daemon = await Daemon.start(identity, listen, announce, pids)
+        daemon = await Daemon.start(identity, listen, announce, pids, reach)
         try:
             p2p = await _limited(P2P.replicate(Multiaddr(daemon.control)))
             node = cls(identity, daemon, p2p, await _limited(_dht_node(p2p, identity, gate)), gate, answer)
@@ -83,8 +93,8 @@ class Node:
 
     @property
     def alive(self) -> bool:
-        """Whether its p2pd runs."""
-        return self.daemon.alive
+        """Whether its p2pd runs and our connection to it is open."""
+        return self.daemon.alive and not any(task.done() for task in self._wire)
 
     async def stop(self, *, at_once: bool = False) -> None:
         """Leave the swarm. hivemind's own shutdown of the node would wait for ever for a dead p2pd."""
@@ -102,9 +112,10 @@ class Node:
     async def responds(self) -> bool:
         """Whether the p2pd answers."""
         try:
-            return bool(await self.addresses())
+            await _limited(self._p2p._client.identify(), ANSWER_S)
         except NetworkError:
             return False
+        return True
 
     def neighbours(self) -> set[str]:
         """Peer ids in the routing table."""
@@ -123,13 +134,13 @@ class Node:
         }
 
     async def meet(self, address: str) -> None:
-        """Get to know the peer at this address. Raises NetworkError."""
+        """Get to know the peer at this address, or, by `/p2p/<peer id>` alone, wherever it is. Raises NetworkError."""
         where, _, who = address.rpartition("/p2p/")
         try:
-            peer, place_of_peer = PeerID.from_base58(who), Multiaddr(where)
+            peer, places = PeerID.from_base58(who), [Multiaddr(where)] if where else []
         except FAILURES as error:
             raise NetworkError(f"{address} is no address") from error
-        await _limited(self._p2p._client.connect(peer, [place_of_peer]))
+        await _limited(self._p2p._client.connect(peer, places), MEET_S)
         if await _limited(self._dht.protocol.call_ping(peer)) is None:
             raise NetworkError("connected, but it is not in the DHT")
 
@@ -177,6 +188,33 @@ class Node:
         request = BytesValue(value=bytes.fromhex(sha256))
         call = self._p2p.call_protobuf_handler(PeerID.from_base58(peer), BODY, request, BytesValue)
         return bytes((await _limited(call, timeout_s)).value)
+
+
+class _Calls(dict[Any, "asyncio.Future[Any]"]):
+    """hivemind's open calls, without those that nobody waits for any more.
+
+    An answer to a call whose time had run out in that very moment would end hivemind's reader, and with it all calls.
+    """
+
+    def __contains__(self, call: object) -> bool:
+        return super().__contains__(call) and not self[call].done()
+
+
+def _guarded(control: Any) -> tuple[asyncio.Task[None], asyncio.Task[None]]:
+    """The two tasks that are our connection to p2pd. When one ends, open calls fail instead of waiting."""
+    calls = control._pending_calls = _Calls(control._pending_calls)
+
+    def end(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.debug("the connection to p2pd broke: %r", error)
+        for call in list(calls.values()):
+            if not call.done():
+                call.set_exception(P2PDaemonError("the connection to p2pd is gone"))
+
+    wire = (control._read_task, control._write_task)
+    for task in wire:
+        task.add_done_callback(end)
+    return wire
 
 
 async def _dht_node(p2p: Any, identity: Identity, gate: Gate) -> Any:

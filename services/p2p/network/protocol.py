@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from services.p2p.network.identities import Identity
+from services.p2p.network.sightings import Sightings
 
 Serve = Callable[[str, str], bytes | None]
 """(sha256 of a body in hex, who asks) -> the body, None if it is not to be had."""
@@ -19,6 +20,7 @@ class PeerNetwork(Protocol):
     """The hosted peers' place in the swarm."""
 
     hosted: tuple[str, ...]  # peer ids
+    sightings: Sightings  # whose announcements came by
     generation: int  # grows whenever what was announced may have been lost: announce again
 
     async def host(self, identity: Identity) -> None:
@@ -42,8 +44,17 @@ class PeerNetwork(Protocol):
     async def fetch(self, peer: str, sha256: str) -> bytes:
         """A body from its author, asked by a hosted peer that is not the author. Raises NetworkError."""
 
-    async def join(self, addresses: Iterable[str]) -> set[str]:
-        """Meet those of these addresses that are not known yet; the peers of other households that are known now."""
+    async def join(self, addresses: Iterable[str], *, now: bool = False) -> set[str]:
+        """Meet those of these addresses that are not known yet; the peers of other households that are known now.
+
+        An address that was silent is left alone for a while; with `now` it is not.
+        """
+
+    async def seek(self, peers: Iterable[str]) -> set[str]:
+        """Meet these peers wherever they were last; those that cannot be found."""
+
+    async def read_back(self) -> None:
+        """Look at what the hosted peers announced last, as others find it: see `sightings`."""
 
     async def revive(self) -> list[str]:
         """Bring back hosted peers whose daemon died; what is wrong with those that could not be."""

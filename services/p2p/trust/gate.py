@@ -35,13 +35,15 @@ class _Place:
 
 
 class Gate:
-    """Admits records; tells `on_refused` of those that it does not. `rounds` and `members` may be put in later."""
+    """Admits records and tells `on_admitted`; tells `on_refused` of the others. The rounds and `members` may be put in
+    later."""
 
     def __init__(
         self, swarm: str, now: Callable[[], float], on_refused: Callable[[Reason, str], object] | None = None
     ) -> None:
         self._swarm, self._now = swarm, now
         self.on_refused = on_refused or (lambda reason, what: None)
+        self.on_admitted: Callable[[Announcement], object] = lambda announcement: None
         self.door: Door | None = None  # to stock nodes, where the bridge is on
         self.open_round: Callable[[], Round | None] = lambda: None
         self.members = Members("false", lambda: ())
@@ -91,6 +93,7 @@ class Gate:
         _check_round(announcement, self.open_round())
         self._count(key_id, announcement)
         self.members.admit(subkey, now)
+        self.on_admitted(announcement)
 
     def _count(self, key_id: bytes, announcement: Announcement) -> None:
         place = self._places.get(key_id)
