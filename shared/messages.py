@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator, model_validator
 
 MAX_TEXT = 20_000  # characters of a question or a completion
 MAX_GROUPS = 256  # question groups in one peer's rollouts of a round
@@ -102,7 +102,16 @@ class Rollouts(Message):
     round: RoundNumber
     stage: int = Field(ge=0)
     groups: tuple[Group, ...] = Field(min_length=1, max_length=MAX_GROUPS)
+    # How many groups have some completion that did better than another, by the author's own scoring. A claim: it only
+    # helps others to choose whom to hear, and says which rewards nothing. 0 where nothing is claimed.
+    informative: int = Field(default=0, ge=0, le=MAX_GROUPS)
     signed: bool = True  # False: of a stock node, or of anybody in its name. Said by our p2p only, never by a peer
+
+    @model_validator(mode="after")
+    def _counts(self) -> Rollouts:
+        if self.informative > len(self.groups):
+            raise ValueError("more informative groups than groups")
+        return self
 
     @property
     def key(self) -> str:

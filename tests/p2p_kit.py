@@ -24,12 +24,13 @@ def identity(name: str) -> Identity:
     return load_or_create(Path(FOLDER.name) / f"{name}.pem")
 
 
-def rollouts_of(peer: str, number: int = 1, *, stage: int = 0, text: str = "4", size: int = 0) -> Rollouts:
+def rollouts_of(
+    peer: str, number: int = 1, *, stage: int = 0, text: str = "4", size: int = 0, informative: int = 0
+) -> Rollouts:
     question = Question(text="2 + 2", answer="4", dataset="basic_arithmetic", metadata={"difficulty": 1})
     completions = (Completion(text=text + "x" * size, finished=True), Completion(text="5", finished=False))
-    return Rollouts(
-        peer_id=peer, round=number, stage=stage, groups=(Group(question=question, completions=completions),)
-    )
+    groups = (Group(question=question, completions=completions),)
+    return Rollouts(peer_id=peer, round=number, stage=stage, groups=groups, informative=informative)
 
 
 def announcement_of(author: Identity, body: bytes, number: int = 1, **changes) -> Announcement:
@@ -38,10 +39,12 @@ def announcement_of(author: Identity, body: bytes, number: int = 1, **changes) -
         "swarm": SWARM,
         "round": number,
         "stage": 0,
+        "level": 0,
         "peer": author.peer_id,
         "sha256": sha256(body).hexdigest(),
         "size": len(body),
         "groups": 1,
+        "informative": 0,
         "expires": time.time() + 120,
     }
     return Announcement(**{**fields, **changes})
@@ -73,6 +76,7 @@ def settings_of(folder: Path, **changes) -> P2PSettings:
         "fetch_timeout_s": 3,
         "rounds_kept": 3,
         "max_peers": 64,
+        "external_groups": 4,
         "members_only": "auto",
         "seed": 42,
         "quarantine": {"budget": 3, "half_life_s": 600},

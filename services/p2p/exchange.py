@@ -21,6 +21,7 @@ from services.p2p.settings import P2PSettings
 from services.p2p.traffic.bodies import Bodies
 from services.p2p.traffic.inbox import Inbox
 from services.p2p.traffic.outbox import Outbox
+from services.p2p.traffic.survey import Survey
 from services.p2p.trust.gate import Gate
 from services.p2p.trust.members import Members
 from services.p2p.trust.notes import remember
@@ -60,8 +61,9 @@ async def exchange(
     rounds = Rounds(context, pulse)
     gate.open_round = lambda: rounds.current
     gate.members = Members(settings.members_only, lambda: network.hosted)
-    outbox = Outbox(settings, context, network, known, bodies, rounds, pulse)
-    inbox = Inbox(settings, context, network, rounds, tally, reputation, pulse, outbox.announced)
+    survey = Survey()
+    outbox = Outbox(settings, context, network, known, bodies, rounds, survey, pulse)
+    inbox = Inbox(settings, context, network, rounds, tally, reputation, survey, pulse, outbox.announced)
     book = PeerBook(settings.state_dir / "p2p" / "peers.json")
     membership = Membership(network, seats, context, pulse, rounds, book, settings.initial_peers)
     watch = Watch(network, context, pulse)

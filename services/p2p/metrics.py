@@ -9,6 +9,7 @@ from services.p2p.wire.rejection import Reason
 
 HOSTED = Gauge("swarm_p2p_hosted_peers", "Peers hosted by this household")
 CONNECTED = Gauge("swarm_p2p_connected_peers", "Peers of other households in the routing tables")
+ANNOUNCING = Gauge("swarm_p2p_announcing_peers", "Peers that announce rollouts in a round, as counted in some buckets")
 LINKED = Gauge("swarm_p2p_linked_peers", "Peers of other households whose announcements of the last rounds were read")
 LOST = Gauge("swarm_p2p_lost_peers", "Peers that train by the chain's word and cannot be reached")
 CLONED = Gauge("swarm_p2p_cloned_identities", "Hosted peers as which somebody else speaks too")

@@ -68,6 +68,7 @@ class P2PSettings(ServiceSettings):
     fetch_timeout_s: float = Field(gt=0)
     rounds_kept: int = Field(ge=1, le=100)
     max_peers: int = Field(ge=1, le=2_000)
+    external_groups: int = Field(ge=0)
     seed: int
     members_only: Annotated[Mode, BeforeValidator(lambda given: str(given).lower())]
     quarantine: QuarantineSettings

@@ -18,6 +18,7 @@ from shared.runtime import Context
 from shared.streams import ROLLOUTS_PEER, ROUNDS
 
 REMEMBERED_ROUNDS = 3  # a peer silent for longer is not waited for
+MOST_EXPECTED = 8  # peers waited for: of more, p2p fetches the rollouts of as many as are needed, others each round
 POLL_S, SHORTEST_POLL_S = 0.5, 0.05
 BATCH = 100  # entries in one reading
 
@@ -29,7 +30,7 @@ class PeerFeed:
         self._queue, self._me = queue, me
         self._cursor = "0"
         self._rounds: dict[str, dict[str, Rollouts]] = {}
-        self._heard: deque[set[str]] = deque(maxlen=REMEMBERED_ROUNDS)
+        self._heard: deque[int] = deque(maxlen=REMEMBERED_ROUNDS)  # peers, in each of the last rounds
 
     async def poll(self, wait_s: float) -> bool:
         """Take in all that is new, if anything; waits up to `wait_s` for the first. A peer's first word stands."""
@@ -47,13 +48,13 @@ class PeerFeed:
         """What arrived for a round so far, by source: what nobody signed for stands beside what its peer sent."""
         return self._rounds.get(round_.key, {})
 
-    def expected(self) -> set[str]:
-        """Peers heard of in the last rounds."""
-        return set().union(*self._heard)
+    def expected(self) -> int:
+        """How many peers to wait for: as many as were heard in one of the last rounds, within a bound."""
+        return min(max(self._heard, default=0), MOST_EXPECTED)
 
     def close(self, round_: Round) -> None:
-        """The round is over here: remember who took part, forget what came for it and before."""
-        self._heard.append({rollouts.peer_id for rollouts in self.of(round_).values() if rollouts.signed})
+        """The round is over here: remember how many took part, forget what came for it and before."""
+        self._heard.append(sum(rollouts.signed for rollouts in self.of(round_).values()))
         over = (round_.number, round_.stage)
         self._rounds = {key: value for key, value in self._rounds.items() if _numbers(key) > over}
 
@@ -69,12 +70,12 @@ class Want:
     unsigned: int = 0  # groups that nobody signed for, as many as count
 
 
-def is_enough(want: Want, *, informative: int, heard: set[str], expected: set[str], waited_s: float) -> bool:
-    """Everybody expected was heard and brought what is needed; or one of the two, and patience is at its end.
+def is_enough(want: Want, *, informative: int, heard: int, expected: int, waited_s: float) -> bool:
+    """As many as expected were heard and brought what is needed; or one of the two, and patience is at its end.
 
     A lone peer expects nobody, so it waits for its patience only.
     """
-    all_heard, fed = expected <= heard, informative >= want.groups
+    all_heard, fed = heard >= expected, informative >= want.groups
     return (all_heard and fed) or (waited_s > want.patience_s and (all_heard or fed))
 
 
@@ -102,7 +103,8 @@ async def collect(
             scored[source] = await work(score, game, arrived[source])
         found = [group for groups in scored.values() for group in groups]
         waited, informative = time.monotonic() - started, count(found, want.unsigned)
-        enough = is_enough(want, informative=informative, heard=set(scored), expected=feed.expected(), waited_s=waited)
+        heard = sum(arrived[source].signed for source in scored)
+        enough = is_enough(want, informative=informative, heard=heard, expected=feed.expected(), waited_s=waited)
         if enough or context.stop.is_set() or await is_over(context, round_, spare_s=want.spare_s):
             return _close(feed, round_, found)
         if meanwhile is not None:

@@ -250,7 +250,10 @@ class Trainer:
 
     def _rollouts(self, round_: Round, local: Sequence[Scored]) -> Rollouts:
         groups = tuple(group.as_group() for group in local)
-        return Rollouts(peer_id=self.peer, round=round_.number, stage=round_.stage, groups=groups)
+        informative = sum(group.informative for group in local)
+        return Rollouts(
+            peer_id=self.peer, round=round_.number, stage=round_.stage, groups=groups, informative=informative
+        )
 
     def _reward(self, round_: Round, local: Sequence[Scored]) -> Reward:
         return Reward(

@@ -15,7 +15,8 @@ from hivemind.dht import DHTNode
 from services.p2p.network.identities import Identity
 from services.p2p.network.node import BODY
 from services.p2p.service import run
-from services.p2p.wire.announcement import place, sign
+from services.p2p.wire.announcement import sign
+from services.p2p.wire.buckets import Place
 from services.p2p.wire.validation import body_of
 from shared.health import Health
 from shared.messages import Rollouts, Round
@@ -141,7 +142,7 @@ class Stranger:
         """A raw record; True if a holder took it."""
         where = {"subkey": self.peer if subkey is None else subkey} if subkey != "" else {}
         until_ = expiration or time.time() + 120
-        return await asyncio.wait_for(self.node.store(place(SWARM, number, 0), value, until_, **where), 10)
+        return await asyncio.wait_for(self.node.store(Place(number, 0).key(SWARM), value, until_, **where), 10)
 
     async def announce(self, body: bytes, number: int = 1, *, author: Identity | None = None, **changes) -> bool:
         """A well-signed announcement of a body that it will serve."""

@@ -76,7 +76,7 @@ class Household:
     def write(self, name: str, body: bytes, number: int = 1, **changes) -> None:
         """A stranger's announcement, straight into the DHT."""
         told = announcement_of(identity(name), body, number, **changes)
-        self.network.write(told.key, told.peer, sign(told, identity(name)), told.expires)
+        self.network.write(told.keys[0], told.peer, sign(told, identity(name)), told.expires)
 
     def stranger(self, name: str, *bodies: bytes) -> MemoryNetwork:
         """A peer that serves these bodies, whatever it is asked for."""
@@ -454,7 +454,7 @@ async def test_the_household_is_told_what_each_peer_sent_and_who_is_left_alone(t
         await ours.open_round()
         ours.write("ann", good)
         ours.write("eve", bad)
-        ours.network.write(announcement_of(identity("bob"), good).key, identity("bob").peer_id, b"rubbish", 2e9)
+        ours.network.write(announcement_of(identity("bob"), good).keys[0], identity("bob").peer_id, b"rubbish", 2e9)
         await until(lambda: ours.arrived() == [ann.hosted[0]])
         while len(found := await peer_notes(ours.store)) < 1 or not any(one.quarantined for one in found):  # noqa: ASYNC110
             await asyncio.sleep(0.02)

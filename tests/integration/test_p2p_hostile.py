@@ -12,11 +12,12 @@ from hivemind.p2p.p2p_daemon_bindings.control import P2PHandlerError
 from hivemind.proto import dht_pb2
 from p2p_lab import Household, Stranger
 
-from services.p2p.wire.announcement import place, sign
+from services.p2p.wire.announcement import sign
+from services.p2p.wire.buckets import Place
 from shared.streams import EVENTS
 from tests.p2p_kit import SWARM, announcement_of, identity, rollouts_of, until
 
-KEY = DHTID.generate(source=place(SWARM, 1, 0)).to_bytes()
+KEY = DHTID.generate(source=Place(1, 0).key(SWARM)).to_bytes()
 
 
 async def store(eve: Stranger, peer: str, *records: tuple[bytes, bytes, float]) -> list[bool]:

@@ -24,7 +24,8 @@ from services.p2p.network.identities import load_or_create
 from services.p2p.network.memory import MemoryNetwork, World
 from services.p2p.network.protocol import NetworkError, PeerNetwork
 from services.p2p.trust.gate import Gate
-from services.p2p.wire.announcement import Announcement, place, place_id, sign
+from services.p2p.wire.announcement import Announcement, place_id, sign
+from services.p2p.wire.buckets import Place, places_of
 from tests.p2p_kit import SWARM, announcement_of, identity, settings_of, until
 
 NAMES = (("a0", "a1"), ("b0",))
@@ -50,7 +51,8 @@ async def two(request, tmp_path) -> AsyncIterator[tuple[PeerNetwork, PeerNetwork
 
 async def announce(network: PeerNetwork, name: str, body: bytes = b"body", **changes) -> Announcement:
     told = announcement_of(identity(name), body, **changes)
-    await network.announce(told.peer, told.round, told.stage, sign(told, identity(name)), told.expires)
+    for place in places_of(SWARM, told.round, told.stage, told.peer, told.level):
+        await network.announce(told.peer, place, sign(told, identity(name)), told.expires)
     return told
 
 
@@ -66,16 +68,16 @@ async def fetched(network: PeerNetwork, author: str, digest: str) -> bytes:
 async def test_what_one_announces_the_other_finds_under_its_round_only(two):
     ours, theirs = two
     told = await announce(ours, "a0")
-    assert await theirs.announcements(1, 0) == {told.peer: sign(told, identity("a0"))}
-    assert set(await ours.announcements(1, 0)) == {told.peer}
-    assert await theirs.announcements(2, 0) == await theirs.announcements(1, 1) == {}
+    assert await theirs.announcements(Place(1, 0)) == {told.peer: sign(told, identity("a0"))}
+    assert set(await ours.announcements(Place(1, 0))) == {told.peer}
+    assert await theirs.announcements(Place(2, 0)) == await theirs.announcements(Place(1, 1)) == {}
 
 
 async def test_a_later_announcement_of_a_peer_replaces_its_earlier_one(two):
     ours, theirs = two
     await announce(ours, "a0", b"first")
     told = await announce(ours, "a0", b"second", expires=time.time() + 200)
-    assert await theirs.announcements(1, 0) == {told.peer: sign(told, identity("a0"))}
+    assert await theirs.announcements(Place(1, 0)) == {told.peer: sign(told, identity("a0"))}
 
 
 async def test_a_body_is_fetched_from_its_author_by_another_peer(two):
@@ -111,7 +113,7 @@ async def test_each_knows_the_others_and_not_itself(two):
 
 
 async def test_a_stranger_knows_dht_keys_as_we_compute_them():
-    key = place(SWARM, 7, 1)
+    key = Place(7, 1).key(SWARM)
     assert DHTID.generate(source=key).to_bytes() == place_id(key)
 
 
@@ -189,19 +191,19 @@ async def test_bad_records_in_a_holders_answer_cost_only_themselves(tmp_path):
     ours = HostedPeers(settings_of(tmp_path), [identity("a0")], Gate(SWARM, time.time))
     await ours.start()
     async with await Stranger("eve").start() as eve:
-        key = DHTID.generate(source=place(SWARM, 1, 0))
+        key = DHTID.generate(source=Place(1, 0).key(SWARM))
         for subkey in (1, "x", b"y", ("t",), None):
             eve.node.protocol.storage.store_subkey(key, subkey, b"\xc1", time.time() + 100)
         good = announcement_of(identity("bob"), b"body")
         await eve.write(sign(good, identity("bob")), subkey=good.peer, expiration=good.expires)
         await ours.join([eve.address])
-        assert set(await ours.announcements(1, 0)) == {good.peer}
+        assert set(await ours.announcements(Place(1, 0))) == {good.peer}
         # The holder now lies about a record that we hold too, and about the size of its dictionary.
         held = eve.node.protocol.storage.get(key).value
         held.store(good.peer, msgpack.packb(b"rubbish"), time.time() + 1_000)
         held.maxsize = "many"
         await announce(ours, "a0")
-        assert set(await ours.announcements(1, 0)) >= {identity("a0").peer_id}
+        assert set(await ours.announcements(Place(1, 0))) >= {identity("a0").peer_id}
     await ours.stop()
 
 

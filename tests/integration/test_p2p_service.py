@@ -139,7 +139,7 @@ async def bad_records(eve: Stranger, victim: str) -> None:
     await eve.write("a plain value that would brick the key", subkey="")  # malformed
     await eve.announce(b"x", v=1, swarm="other")  # wrong_swarm
     elsewhere = announcement_of(eve.identity, b"body", number=9)
-    await eve.write(sign(elsewhere, eve.identity), expiration=elsewhere.expires)  # wrong_round
+    await eve.write(sign(elsewhere, eve.identity), expiration=elsewhere.expires)  # wrong_place
     await eve.write(signed, subkey=victim, expiration=good.expires)  # wrong_peer
     forged = announcement_of(eve.identity, b"body", peer=victim)
     await eve.write(sign(forged, eve.identity), subkey=victim, expiration=forged.expires)  # wrong_key
@@ -173,7 +173,7 @@ async def test_rubbish_is_counted_by_reason_and_the_good_ones_still_arrive(tmp_p
         "malformed",
         "wrong_version",
         "wrong_swarm",
-        "wrong_round",
+        "wrong_place",
         "wrong_peer",
         "wrong_key",
         "bad_signature",

@@ -97,7 +97,7 @@ def test_an_announcement_has_no_place_under_a_stock_nodes_key(gate, refused):
     author = identity("alice")
     told = announcement_of(author, b"body", 7, expires=NOW + 600.0)
     assert not admitted(gate, subkey=author.peer_id, value=sign(told, author))
-    assert gate.admit(place_id(told.key), author.peer_id, sign(told, author), NOW + 600.0)
+    assert gate.admit(place_id(told.keys[0]), author.peer_id, sign(told, author), NOW + 600.0)
 
 
 def test_a_key_holds_no_more_than_travels_whole(gate, refused):

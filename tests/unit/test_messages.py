@@ -36,6 +36,12 @@ def test_a_message_cannot_be_changed(example):
         setattr(example, next(iter(type(example).model_fields)), None)
 
 
+def test_nobody_claims_more_informative_groups_than_there_are():
+    (rollouts,) = [example for example in EXAMPLES if isinstance(example, Rollouts)]
+    with pytest.raises(ValidationError):
+        Rollouts.model_validate({**rollouts.model_dump(), "informative": 2})
+
+
 def test_keys_tell_messages_apart_and_survive_the_wire():
     keyed = [example for example in EXAMPLES if type(example).key is not Message.key]
     assert len({(type(example), example.key) for example in keyed}) == len(keyed)

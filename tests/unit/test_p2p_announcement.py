@@ -48,7 +48,7 @@ def test_what_was_signed_comes_out_again():
     value = sign(told, identity(ANN))
     assert check(value) == told
     assert len(value) < MAX_ANNOUNCEMENT / 2
-    assert told.key == "rlswarm/lab/1/0"
+    assert told.keys == ("rlswarm/lab/1/0/0/0",)
 
 
 def test_a_reader_that_knows_no_trailer_decodes_the_announcement():
@@ -128,6 +128,8 @@ def rubbish() -> dict[str, bytes]:
         "huge": resigned({**fields, "round": 2**63}),
         "no size": resigned({**fields, "size": 0}),
         "too many groups": resigned({**fields, "groups": 100_000}),
+        "more informative groups than groups": resigned({**fields, "informative": 2}),
+        "a level beyond the last": resigned({**fields, "level": 17}),
         "short hash": resigned({**fields, "sha256": "ab"}),
         "strange peer": resigned({**fields, "peer": "../../etc"}),
         "one more field": resigned({**fields, "extra": 1}),

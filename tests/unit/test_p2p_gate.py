@@ -11,6 +11,7 @@ from services.p2p.trust import gate as module
 from services.p2p.trust.gate import AHEAD, BEHIND, MAX_STAGES, MAX_SUBKEYS, Gate
 from services.p2p.trust.members import GRACE_S, MAX_KNOWN, MAX_NEW, Members
 from services.p2p.wire.announcement import MAX_ANNOUNCEMENT, place_id, sign
+from services.p2p.wire.buckets import Place, places_of
 from services.p2p.wire.rejection import Reason
 from shared.messages import Round
 from tests.p2p_kit import SWARM, announcement_of, identity
@@ -29,7 +30,7 @@ class Watched(Gate):
     def offer(self, who: str = ANN, number: int = 1, **changes) -> bool:
         """A well-signed record in the place that it names."""
         told = announcement_of(identity(who), BODY, number, **changes)
-        return self.admit(place_id(told.key), told.peer, sign(told, identity(who)), told.expires)
+        return self.admit(place_id(told.keys[0]), told.peer, sign(told, identity(who)), told.expires)
 
     def at_round(self, number: int, stage: int = 0, stages: int = 1) -> None:
         round_ = Round(number=number, stage=stage, stages=stages, opened_at=0, deadline=1)
@@ -39,17 +40,28 @@ class Watched(Gate):
 def test_a_record_stands_in_its_place_only():
     gate = Watched()
     told = announcement_of(identity(ANN), BODY)
-    value, here = sign(told, identity(ANN)), place_id(told.key)
+    value, here = sign(told, identity(ANN)), place_id(told.keys[0])
     assert gate.admit(here, told.peer, value, told.expires)
-    assert not gate.admit(place_id("rlswarm/lab/2/0"), told.peer, value, told.expires)
+    assert not gate.admit(place_id("rlswarm/lab/2/0/0/0"), told.peer, value, told.expires)
     assert not gate.admit(here, identity(EVE).peer_id, value, told.expires)
-    assert gate.refused == [Reason.WRONG_ROUND, Reason.WRONG_PEER]
+    assert gate.refused == [Reason.WRONG_PLACE, Reason.WRONG_PEER]
+
+
+def test_a_record_stands_in_its_authors_bucket_of_its_level_and_of_the_one_below():
+    gate = Watched()
+    told = announcement_of(identity(ANN), BODY, level=5)
+    value, own = sign(told, identity(ANN)), places_of(SWARM, 1, 0, told.peer, 5)
+    assert told.keys == tuple(place.key(SWARM) for place in own)
+    everywhere = [Place(1, 0, level, bucket) for level in range(8) for bucket in range(2**level)]
+    admitted = [at for at in everywhere if gate.admit(place_id(at.key(SWARM)), told.peer, value, told.expires)]
+    assert admitted == sorted(own, key=lambda place: place.level)
+    assert set(gate.refused) == {Reason.WRONG_PLACE}
 
 
 def test_what_would_brick_prolong_or_outlive_is_refused():
     gate = Watched()
     told = announcement_of(identity(ANN), BODY)
-    value, here = sign(told, identity(ANN)), place_id(told.key)
+    value, here = sign(told, identity(ANN)), place_id(told.keys[0])
     assert not gate.admit(here, None, value, told.expires)  # a plain value
     assert not gate.admit(here, told.peer * 9, value, told.expires)
     assert not gate.admit(here, told.peer, [1], told.expires)
@@ -104,13 +116,13 @@ def test_the_number_of_keys_and_records_is_bounded_and_what_is_over_makes_room(m
     gate.at += module.SWEEP_S
     gate.at_round(BEHIND + 3)  # the first two rounds are over
     assert gate.offer(number=4)
-    known = [gate.knows(place_id(f"rlswarm/lab/{number}/0")) for number in (1, 2, 3, 4)]
+    known = [gate.knows(place_id(f"rlswarm/lab/{number}/0/0/0")) for number in (1, 2, 3, 4)]
     assert known == [False, False, True, True]
 
 
 def test_what_has_expired_is_forgotten():
     gate = Watched()
-    key = place_id("rlswarm/lab/1/0")
+    key = place_id("rlswarm/lab/1/0/0/0")
     assert gate.offer(expires=gate.at + 10)
     gate.at += 5
     assert gate.knows(key)
@@ -203,7 +215,7 @@ def test_nobody_is_let_in_for_a_while_on_anothers_word():
     gate = Watched()
     gate.members = members_of("true", identity(ANN).peer_id)
     told = announcement_of(identity(ANN), BODY)
-    gate.admit(place_id(told.key), identity(EVE).peer_id, sign(told, identity(ANN)), told.expires)
-    gate.admit(place_id(told.key), identity(EVE).peer_id, msgpack.packb([1]), told.expires)
+    gate.admit(place_id(told.keys[0]), identity(EVE).peer_id, sign(told, identity(ANN)), told.expires)
+    gate.admit(place_id(told.keys[0]), identity(EVE).peer_id, msgpack.packb([1]), told.expires)
     gate.at += GRACE_S
     assert gate.offer(EVE)

@@ -32,6 +32,12 @@ def test_looks_are_quick_after_news_and_never_hot():
     assert next_wait(0.0, 0.1, news=False, complete=False) == SHORTEST_S
 
 
+def test_the_more_there_is_to_read_the_longer_the_shortest_wait():
+    assert next_wait(0.3, 1.0, news=True, complete=False, entries=16) == 0.5
+    assert next_wait(0.3, 1.0, news=True, complete=False, entries=1_000) == 1.0
+    assert next_wait(0.3, 1.0, news=False, complete=False, entries=1_000) == 1.0
+
+
 def test_the_service_beats_when_all_its_loops_have_advanced():
     health = Health("p2p", "one", 60)
     health._beat_at = 0.0

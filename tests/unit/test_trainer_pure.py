@@ -98,14 +98,14 @@ WANT = Want(groups=4, peers=64, patience_s=2.0)
 @pytest.mark.parametrize(
     ("informative", "heard", "expected", "waited_s", "over"),
     [
-        (4, {"a", "b"}, {"a", "b"}, 0.0, True),  # all came, enough to learn from
-        (3, {"a", "b"}, {"a", "b"}, 0.0, False),  # somebody new may still bring some
-        (3, {"a", "b"}, {"a", "b"}, 2.1, True),  # nobody came who was not expected
-        (9, {"a"}, {"a", "b"}, 1.9, False),  # b may still come
-        (9, {"a"}, {"a", "b"}, 2.1, True),  # enough without b
-        (3, {"a"}, {"a", "b"}, 99.0, False),  # wait for b, up to the deadline
-        (0, set(), set(), 1.9, False),  # somebody may turn up
-        (0, set(), set(), 2.1, True),  # alone
+        (4, 2, 2, 0.0, True),  # all came, enough to learn from
+        (3, 2, 2, 0.0, False),  # somebody new may still bring some
+        (3, 2, 2, 2.1, True),  # nobody came who was not expected
+        (9, 1, 2, 1.9, False),  # the other may still come
+        (9, 1, 2, 2.1, True),  # enough without the other
+        (3, 1, 2, 99.0, False),  # wait for the other, up to the deadline
+        (0, 0, 0, 1.9, False),  # somebody may turn up
+        (0, 0, 0, 2.1, True),  # alone
     ],
 )
 def test_when_an_exchange_is_over(informative, heard, expected, waited_s, over):

@@ -1,7 +1,7 @@
 """The real `PeerNetwork`: all peers of this household, each a node with a p2pd of its own (node.py).
 
 announce       by the peer's own node
-announcements  by any node, another one each time
+announcements  by one node some times in a row, as it then knows whom to ask; then by another
 fetch          by any node but the author's: rollouts of two peers of one household travel the same way as all
 join           every node meets its elder siblings, then all others; one node tries the entry points and the peers of
                earlier days, and whom it meets, the others meet too
@@ -19,6 +19,7 @@ import logging
 import random
 import time
 from collections.abc import Iterable, Sequence
+from statistics import median
 
 from services.p2p import metrics
 from services.p2p.bridge.door import key_of
@@ -31,11 +32,12 @@ from services.p2p.network.seat import Attempts, Seat
 from services.p2p.network.sightings import Sightings
 from services.p2p.settings import P2PSettings
 from services.p2p.trust.gate import Gate
-from services.p2p.wire.announcement import place
+from services.p2p.wire.buckets import Place
 
 log = logging.getLogger(__name__)
 
 
+READS = 16  # by one node, before another takes its turn
 SPREAD = 0.25  # of the pause, at random: those who lost the same entry point do not all come back at once
 STOCK_BEAM = 4  # nodes near a key of stock nodes that are asked: each answers with the whole of it
 SILENCES = 3  # unanswered questions after which a running p2pd counts as dead
@@ -49,7 +51,7 @@ class HostedPeers:
         self._pids = Pids(settings.state_dir / "p2p" / "daemons.json")
         self._serve: Serve = lambda sha256, remote: None
         self._seats = [Seat(identity, settings.port_of(index)) for index, identity in enumerate(identities)]
-        self._turn = itertools.count()
+        self._turn, self._reads = itertools.count(), itertools.count()
         self._told: dict[str, str] = {}  # hosted peer -> the key of its last announcement
         self.sightings = Sightings(settings.announce_s, time.time)
         gate.on_admitted = self.sightings.see
@@ -115,16 +117,16 @@ class HostedPeers:
     def _running(self) -> list[Node]:
         return [node for seat in self._seats if (node := seat.running) is not None]
 
-    def _any(self, but: str = "") -> Node:
+    def _any(self, but: str) -> Node:
         """A node that can be used, but that of one peer; another one each time."""
         able = [node for node in self._running() if node.identity.peer_id != but]
         if not able:
-            raise NetworkError("no other peer here could ask for it" if but else "no p2pd of ours runs")
+            raise NetworkError("no other peer here could ask for it")
         return able[next(self._turn) % len(able)]
 
-    async def announce(self, peer: str, round_number: int, stage: int, value: bytes, expiration: float) -> None:
+    async def announce(self, peer: str, place: Place, value: bytes, expiration: float) -> None:
         """See `PeerNetwork.announce`."""
-        key = self._told[peer] = place(self._settings.swarm, round_number, stage)
+        key = self._told[peer] = place.key(self._settings.swarm)
         self.sightings.wrote(peer, expiration)
         await self._node_of(peer).store(key, value, expiration)
 
@@ -133,9 +135,18 @@ class HostedPeers:
             raise NetworkError("p2pd of this peer does not run")
         return node
 
-    async def announcements(self, round_number: int, stage: int) -> dict[str, bytes]:
+    async def announcements(self, place: Place) -> dict[str, bytes]:
         """See `PeerNetwork.announcements`."""
-        return await self._any().read(place(self._settings.swarm, round_number, stage))
+        return await self._reader().read(place.key(self._settings.swarm))
+
+    def _reader(self) -> Node:
+        if not (able := self._running()):
+            raise NetworkError("no p2pd of ours runs")
+        return able[next(self._reads) // READS % len(able)]
+
+    def population(self) -> float:
+        """See `PeerNetwork.population`; the middle one of what our nodes tell, as one place may be besieged."""
+        return median([node.population() for node in self._running()] or [1.0])
 
     async def write_stock(self, peer: str, round_number: int, value: bytes, expiration: float) -> None:
         """See `PeerNetwork.write_stock`."""
@@ -143,7 +154,7 @@ class HostedPeers:
 
     async def read_stock(self, round_number: int) -> dict[str, bytes]:
         """See `PeerNetwork.read_stock`."""
-        return await self._any().read(key_of(round_number), STOCK_BEAM)
+        return await self._reader().read(key_of(round_number), STOCK_BEAM)
 
     async def fetch(self, peer: str, sha256: str) -> bytes:
         """See `PeerNetwork.fetch`."""

@@ -11,7 +11,8 @@ from services.p2p.network.identities import Identity
 from services.p2p.network.protocol import NetworkError, Serve
 from services.p2p.network.sightings import Sightings
 from services.p2p.trust.gate import Gate
-from services.p2p.wire.announcement import place, place_id
+from services.p2p.wire.announcement import place_id
+from services.p2p.wire.buckets import Place
 
 
 @dataclass
@@ -57,12 +58,12 @@ class MemoryNetwork:
         """See `PeerNetwork.alive`."""
         return not self.dead
 
-    async def announce(self, peer: str, round_number: int, stage: int, value: bytes, expiration: float) -> None:
+    async def announce(self, peer: str, place: Place, value: bytes, expiration: float) -> None:
         """See `PeerNetwork.announce`."""
         if peer in self.dead:
             raise NetworkError("p2pd of this peer does not run")
         self.sightings.wrote(peer, expiration)
-        key = place(self._swarm, round_number, stage)
+        key = place.key(self._swarm)
         if self._gate.admit(place_id(key), peer, value, expiration):
             self.write(key, peer, value, expiration)
 
@@ -70,9 +71,9 @@ class MemoryNetwork:
         """Write a record as a stranger could who has no gate."""
         self._world.records.setdefault(key, {})[subkey] = (value, expiration)
 
-    async def announcements(self, round_number: int, stage: int) -> dict[str, bytes]:
+    async def announcements(self, place: Place) -> dict[str, bytes]:
         """See `PeerNetwork.announcements`."""
-        return self._read(place(self._swarm, round_number, stage))
+        return self._read(place.key(self._swarm))
 
     def _read(self, key: str) -> dict[str, bytes]:
         if self.dead >= set(self.hosted):
@@ -83,6 +84,10 @@ class MemoryNetwork:
             for peer, (value, until) in records.items()
             if self._gate.admit(place_id(key), peer, value, until)
         }
+
+    def population(self) -> float:
+        """See `PeerNetwork.population`."""
+        return float(sum(len(other.hosted) for other in self._world.networks))
 
     async def write_stock(self, peer: str, round_number: int, value: bytes, expiration: float) -> None:
         """See `PeerNetwork.write_stock`."""

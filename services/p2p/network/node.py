@@ -4,7 +4,7 @@ With holding.py the only file that imports hivemind (and with it torch, 280 MB):
 to be good.
 
     store  a local copy, and copies at the nodes nearest to the key     (DHT, about 1 KB)
-    read   asks the nodes near the key, merges what they hold           (DHT)
+    read   asks the nodes near the key, merges what they hold; then, some times, only one of the holders   (DHT)
     fetch  own p2pd --> author's p2pd --> its `answer`                  (libp2p, up to the body limit)
 
 hivemind as it comes believes what it is told and may wait for ever. So: never its forked DHT, a limit on every call,
@@ -35,6 +35,7 @@ from hivemind.utils.multiaddr import Multiaddr
 from services.p2p.network.daemon import Daemon, Pids
 from services.p2p.network.holding import Bounds, Validator, harden
 from services.p2p.network.identities import Identity
+from services.p2p.network.population import population
 from services.p2p.network.protocol import NetworkError
 from services.p2p.trust.gate import Gate
 
@@ -45,7 +46,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Answer = Callable[[str, str], bytes | None]  # (sha256, who asks) -> body
 BODY = "rlswarm.body.v1"  # name of the libp2p call: sha256 -> body
-BEAM = 32  # nodes near the key that are asked
+BEAM = 16  # nodes near the key that a search asks
+STORE_BEAM = 10  # and a store, of which the nearest five then hold it
+HOLDERS, QUICK_READS = 5, 3  # of those that hold most of a key, any one is asked, so often between two searches
+MAX_KEYS = 64  # whose holders are remembered
 CALL_S = 5.0  # longest wait for our own p2pd or for one peer
 MEET_S = 15.0  # longest wait for a connection: some eight ways there and back
 ANSWER_S = 2.0  # longest silence of our own p2pd that is no sign of its death
@@ -67,6 +71,7 @@ class Node:
     def __init__(self, identity: Identity, daemon: Daemon, p2p: Any, dht: Any, gate: Gate, answer: Answer) -> None:
         self.identity, self.daemon, self._gate = identity, daemon, gate
         self._p2p, self._dht, self._answer = p2p, dht, answer
+        self._holders: dict[DHTID, tuple[tuple[Any, ...], int]] = {}  # key -> whom to ask, how often before a search
         self._wire = _guarded(p2p._client.control)
 
     @classmethod
@@ -157,31 +162,60 @@ class Node:
         self._gate.admit(key_id.to_bytes(), peer, value, expiration)  # so that our own copy is kept, too
         self._dht.protocol.storage.store(key_id, msgpack.packb(value), expiration, subkey=peer)
         # Its answer says nothing: one lying holder makes it False, a dead p2pd leaves it True.
-        await _limited(self._dht.store(key, value, expiration, subkey=peer), STORE_S)
+        await _limited(self._dht.store(key, value, expiration, subkey=peer, beam_size=STORE_BEAM), STORE_S)
         if not self.alive:
             raise NetworkError("p2pd died")
 
     async def read(self, key: str, beam: int = BEAM) -> dict[str, bytes]:
-        """All records under a key that this node and the `beam` nodes nearest to it hold; the later one of two."""
-        key_id, dht = DHTID.generate(source=key), self._dht
+        """The records under a key that this node and the `beam` nodes nearest to it hold; the later one of two."""
+        key_id = DHTID.generate(source=key)
         found: dict[str, tuple[float, bytes]] = {}
-        _merge(found, dht.protocol.storage.get(key_id))
+        _merge(found, self._dht.protocol.storage.get(key_id))
+        with contextlib.suppress(NetworkError):  # out of time: what came until now is good
+            if not await _limited(self._ask_one(key_id, found)):
+                await _limited(self._search(key_id, found, beam))
+        return {peer: value for peer, (_, value) in found.items()}
+
+    async def _ask_one(self, key_id: DHTID, found: dict[str, tuple[float, bytes]]) -> bool:
+        """Ask one of the last search's holders; False if there is none, it is silent, or it is time to search again."""
+        peers, left = self._holders.pop(key_id, ((), 0))
+        if not peers or not left:
+            return False
+        answer = await self._dht._call_find_with_blacklist(random.choice(peers), [key_id])
+        if not answer:
+            return False
+        _merge(found, answer[key_id][0])
+        self._hold(key_id, peers, left - 1)
+        return True
+
+    async def _search(self, key_id: DHTID, found: dict[str, tuple[float, bytes]], beam: int) -> None:
+        """Ask all nodes near the key."""
+        dht = self._dht
         nodes = dict(dht.protocol.routing_table.get_nearest_neighbors(key_id, beam, exclude=dht.node_id))
+        sizes: dict[DHTID, int] = {}  # of what each node that answered holds
 
         async def ask(node: DHTID, keys: Sequence[DHTID]) -> dict[DHTID, tuple[tuple[DHTID, ...], bool]]:
             answer = await dht._call_find_with_blacklist(nodes[node], keys)
             if not answer:
                 return {key_id: ((), False)}
             held, further = answer[key_id]
-            _merge(found, held)
+            sizes[node] = _merge(found, held)
             nodes.update(further)
             return {key_id: (tuple(further), False)}
 
         if nodes:
-            search = traverse_dht([key_id], list(nodes), beam, 4, 1, ask, None, False, {key_id: {dht.node_id}})
-            with contextlib.suppress(NetworkError):  # out of time: what came until now is good
-                await _limited(search)
-        return {peer: value for peer, (_, value) in found.items()}
+            await traverse_dht([key_id], list(nodes), beam, 4, 1, ask, None, False, {key_id: {dht.node_id}})
+        near = sorted(sizes, key=lambda node: (-sizes[node], key_id.xor_distance(node)))[:HOLDERS]
+        self._hold(key_id, tuple(nodes[node] for node in near if 2 * sizes[node] >= sizes[near[0]]), QUICK_READS)
+
+    def _hold(self, key_id: DHTID, peers: tuple[Any, ...], left: int) -> None:
+        self._holders[key_id] = (peers, left)
+        if len(self._holders) > MAX_KEYS:
+            del self._holders[next(iter(self._holders))]
+
+    def population(self) -> float:
+        """About how many nodes the DHT has, by those that this one knows."""
+        return population(int(self._dht.node_id), self._dht.protocol.routing_table.uid_to_peer_id)
 
     async def fetch(self, peer: str, sha256: str, timeout_s: float) -> bytes:
         """A body from its author."""
@@ -236,10 +270,12 @@ async def _dht_node(p2p: Any, identity: Identity, gate: Gate) -> Any:
     return dht
 
 
-def _merge(found: dict[str, tuple[float, bytes]], held: Any) -> None:
-    """Add what one holder has. The gate has seen it: subkeys are peer ids, values msgpack bytes."""
+def _merge(found: dict[str, tuple[float, bytes]], held: Any) -> int:
+    """Add what one holder has; how many records. The gate saw them: subkeys are peer ids, values msgpack bytes."""
     if held is None or not isinstance(held.value, DictionaryDHTValue):
-        return
-    for peer, (packed, expiration) in list(held.value.items()):
+        return 0
+    records = list(held.value.items())
+    for peer, (packed, expiration) in records:
         if peer not in found or found[peer][0] < expiration:
             found[peer] = (expiration, msgpack.unpackb(packed))
+    return len(records)

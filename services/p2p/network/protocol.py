@@ -7,6 +7,7 @@ from typing import Protocol
 
 from services.p2p.network.identities import Identity
 from services.p2p.network.sightings import Sightings
+from services.p2p.wire.buckets import Place
 
 Serve = Callable[[str, str], bytes | None]
 """(sha256 of a body in hex, who asks) -> the body, None if it is not to be had."""
@@ -29,11 +30,14 @@ class PeerNetwork(Protocol):
     def serve(self, serve: Serve) -> None:
         """From now on answer other peers' requests for bodies with this."""
 
-    async def announce(self, peer: str, round_number: int, stage: int, value: bytes, expiration: float) -> None:
-        """Write a hosted peer's announcement where others look for it. Raises NetworkError."""
+    async def announce(self, peer: str, place: Place, value: bytes, expiration: float) -> None:
+        """Write a hosted peer's announcement into a bucket. Raises NetworkError."""
 
-    async def announcements(self, round_number: int, stage: int) -> dict[str, bytes]:
-        """All that can be found for a round: peer id -> value. Raises NetworkError."""
+    async def announcements(self, place: Place) -> dict[str, bytes]:
+        """What is found in a bucket: peer id -> value. Raises NetworkError."""
+
+    def population(self) -> float:
+        """About how many nodes the DHT has, ours included, by those that we know."""
 
     async def write_stock(self, peer: str, round_number: int, value: bytes, expiration: float) -> None:
         """Write a hosted peer's rollouts where stock nodes look for them. Raises NetworkError."""

@@ -29,6 +29,7 @@ class Kept(BaseModel):
     stage: int
     size: int  # bytes
     groups: int
+    informative: int = 0  # of these, as the trainer says
 
 
 _INDEX: TypeAdapter[list[Kept]] = TypeAdapter(list[Kept])
@@ -60,6 +61,7 @@ class Bodies:
             stage=rollouts.stage,
             size=len(body),
             groups=len(rollouts.groups),
+            informative=rollouts.informative,
         )
         await self._store.put(BODY + digest, body.decode(), ttl_s=TTL_S)
         self._bodies[digest] = body

@@ -1,66 +1,44 @@
 """Peers' rollouts on their way in, while a round is open.
 
-    look at the DHT --> verify --> fetch the body, once --> validate --> ROLLOUTS_PEER
-          ^               |               |                    |
-          |               +---- rejected, by reason -----------+--> Exchanged, when the round changes
-          +-- soon after news, then ever more seldom
-
-Each entry goes its way alone: a bad or slow one costs the others nothing.
+look at a few buckets of the DHT --> Collector: verify, choose, fetch, validate --> ROLLOUTS_PEER
+      ^                |                               |
+      |                |                               +-- rejected, by reason --> Exchanged, at the round's end
+      |                +-- how many were there, at the round's end --> Survey: into how many buckets the next go
+      +-- soon after news, then ever more seldom, until there is enough
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterable
+from random import Random
 
 from services.p2p import metrics
 from services.p2p.network.protocol import NetworkError, PeerNetwork
 from services.p2p.pulse import Pulse
 from services.p2p.rounds import Rounds
 from services.p2p.settings import P2PSettings
-from services.p2p.traffic.pacing import SHORTEST_S, next_wait
-from services.p2p.trust.notes import Notes
-from services.p2p.trust.offence import Offence
+from services.p2p.traffic.choice import Need
+from services.p2p.traffic.collector import Collector
+from services.p2p.traffic.course import Open
+from services.p2p.traffic.pacing import PATIENCE, SHORTEST_S, next_wait
+from services.p2p.traffic.survey import Survey
+from services.p2p.traffic.watch import Watch
 from services.p2p.trust.reputation import Reputation
 from services.p2p.trust.tally import Tally
-from services.p2p.wire.announcement import Announcement, verify
-from services.p2p.wire.rejection import Reason, Rejected
-from services.p2p.wire.validation import validate
+from services.p2p.wire.buckets import Place, bucket_of, level_of
+from shared.household import leases
 from shared.messages import Round
 from shared.runtime import Context
-from shared.streams import EVENTS, ROLLOUTS_PEER
+from shared.streams import EVENTS
 
 log = logging.getLogger(__name__)
 
-MAX_LOOKED_AT = 1_000  # announcements judged at one look
-TRIES, PAUSE_S = 4, 1.0  # to fetch a body; the pause doubles
-SPREAD = 0.5  # of the pause, at random: two that failed because they called each other at once do not so again
 LATE_S = 30.0  # after the deadline, for which we still look who came too late
-
-
-@dataclass
-class _Course:
-    """A peer's rollouts of the open round, as far as they have come."""
-
-    sha256: str
-    tries: int = 0
-    again_at: float = 0.0  # when the next fetch may begin
-    busy: bool = False
-    done: bool = False  # taken or dropped for good
-    accepted: bool = False
-
-
-@dataclass
-class _Open:
-    """The open round."""
-
-    round: Round
-    courses: dict[str, _Course] = field(default_factory=dict)  # by peer
-    wait_s: float = SHORTEST_S
+OVERDUE_LOOKS = 4  # since we have announced: others should have by then
+COUNTED = 2  # buckets of a round that are read once more when it is over, to count who was there
 
 
 class Inbox:
@@ -74,32 +52,39 @@ class Inbox:
         rounds: Rounds,
         tally: Tally,
         reputation: Reputation,
+        survey: Survey,
         pulse: Pulse,
         news: asyncio.Event,
         now: Callable[[], float] = time.time,
+        random: Random | None = None,
     ) -> None:
         self._settings, self._context, self._network, self._rounds = settings, context, network, rounds
-        self._tally, self._pulse, self._news, self._now = tally, pulse, news, now
-        self._reputation = reputation
-        self._notes = Notes(context.store, reputation)
-        self._slots = asyncio.Semaphore(settings.fetch_concurrency)
-        self._open: _Open | None = None
+        self._tally, self._survey, self._pulse = tally, survey, pulse
+        self._news, self._now, self._random = news, now, random or Random()
+        self._collector = Collector(settings, context, network, tally, reputation, now, self._random)
+        self._open: Open | None = None
         self._finished = ""  # key of the final round, once it is over
-        self._regulars: set[str] = set()  # peers whose rollouts of the last round were taken
+        self._regulars: frozenset[str] = frozenset()  # peers whose rollouts of the last round were taken
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Until told to stop."""
-        async with asyncio.TaskGroup() as fetches:
-            tasks: set[asyncio.Task[None]] = set()
+        async with asyncio.TaskGroup() as group:
             while not self._context.stop.is_set():
-                await self._follow()
+                await self._follow(group)
                 if self._open is not None:
-                    await self._look(self._open, fetches, tasks)
-                await self._notes.tell(self._now())
+                    await self._look(self._open, group)
+                await self._collector.notes.tell(self._now())
                 self._pulse.advance("inbox")
                 await self._pause()
-            for task in tasks:
+            for task in self._tasks:
                 task.cancel()
+
+    def _begin(self, group: asyncio.TaskGroup, work: Coroutine[None, None, None]) -> None:
+        """Something that nobody waits for, until the service stops."""
+        task = group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _pause(self) -> None:
         """Until the next look: sooner when we have announced something ourselves, as others then do so too."""
@@ -115,7 +100,7 @@ class Inbox:
         current = self._rounds.current
         return current is not None and (self._open is None or current.key != self._open.round.key)
 
-    async def _follow(self) -> None:
+    async def _follow(self, group: asyncio.TaskGroup) -> None:
         """Close the round that is over, open the next."""
         current, old = self._rounds.current, self._open
         if current is None or current.key == self._finished:
@@ -123,135 +108,79 @@ class Inbox:
         if old is not None and old.round.key == current.key:
             old.round = current  # its deadline may have been moved
             if current.final and self._now() > current.deadline:  # no next round will end it
-                await self._close(old, report=True)
+                await self._close(old, group, report=True)
                 self._open, self._finished = None, current.key
             return
         if old is not None:
-            await self._close(old, report=old.round.number != current.number)
-        self._open = _Open(current)
+            await self._close(old, group, report=old.round.number != current.number)
+        self._open = await self._opened(current, old)
         self._context.health.facts["round"] = current.number
 
-    async def _close(self, old: _Open, *, report: bool) -> None:
+    async def _opened(self, current: Round, old: Open | None) -> Open:
+        """The next stage of a round goes on where the one before was; a round begins anywhere, or with its stages."""
+        self._survey.guess(self._network.population())
+        trainers = len(await leases(self._context.store))
+        need = Need.of(self._settings.external_groups, trainers, stages=current.stages)
+        level, known, first = self._survey.level, frozenset[str](), list[int]()
+        if need.whole:  # whoever shares our buckets then hears the same as we
+            hosted = self._network.hosted
+            first = [bucket_of(self._settings.swarm, current.number, peer, level) for peer in hosted]
+        if old is not None and old.round.number == current.number:
+            level, known = old.watch.level, old.known | old.heard
+            first = [place.bucket for place in old.watch.current]
+        watch = Watch(current.number, current.stage, level, self._random, first)
+        return Open(current, need, watch, known)
+
+    async def _close(self, old: Open, group: asyncio.TaskGroup, *, report: bool) -> None:
         """A stage is over, and with `report` its round too."""
-        for peer, course in old.courses.items():
-            if course.tries and not course.done:
-                self._reject(old, peer, Reason.UNREACHABLE)
-        self._regulars = {peer for peer, course in old.courses.items() if course.accepted}
+        self._collector.close(old)
+        self._regulars = old.heard
         if report:
+            self._begin(group, self._count(old))
             await self._context.queue.publish(EVENTS, self._tally.close(old.round.number, self._now()))
-            await self._notes.tell(self._now(), round_over=True)
+            await self._collector.notes.tell(self._now(), round_over=True)
 
-    async def _look(self, at: _Open, fetches: asyncio.TaskGroup, tasks: set[asyncio.Task[None]]) -> None:
-        """Read the round's announcements and set everything new on its way."""
-        if self._now() > at.round.deadline + LATE_S:
-            at.wait_s = self._settings.poll_s
+    async def _count(self, old: Open) -> None:
+        """How many announced in a round: its buckets are read once more, as we did not look on when we had enough."""
+        await self._read(old, old.watch.current[:COUNTED])
+        self._survey.note(old.watch.entries)
+        metrics.ANNOUNCING.set(self._survey.size or 0.0)
+
+    async def _look(self, at: Open, group: asyncio.TaskGroup) -> None:
+        """Read some buckets, unless there is enough, and set everything new on its way."""
+        at.looks += bool(at.looks or self._news.is_set())
+        if at.enough or self._now() > at.round.deadline + LATE_S:
+            at.wait_s = self._settings.poll_s * (PATIENCE if at.enough else 1)
             return
-        before = (len(at.courses), sum(course.done for course in at.courses.values()))
-        try:
-            with metrics.POLL_SECONDS.time():
-                found = await self._network.announcements(at.round.number, at.round.stage)
-        except NetworkError as error:
-            log.debug("the DHT cannot be read: %s", error)
-            found = {}
-        for peer in sorted(found, key=lambda peer: (peer not in self._regulars, peer))[:MAX_LOOKED_AT]:
-            if (announcement := self._judge(at, peer, found[peer])) is not None:
-                task = fetches.create_task(self._collect(at, announcement))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
-        news = before != (len(at.courses), sum(course.done for course in at.courses.values()))
-        at.wait_s = next_wait(at.wait_s, self._settings.poll_s, news=news, complete=self._complete(at))
+        before = at.progress
+        overdue = self._survey.size is None or at.looks > OVERDUE_LOOKS
+        ceiling = level_of(self._network.population(), self._survey.level)
+        with metrics.POLL_SECONDS.time():
+            found = await self._read(at, at.watch.next(ceiling, overdue=overdue, widen=not at.need.whole))
+        for announcement in self._collector.choose(at, found):
+            self._begin(group, self._collector.collect(at, announcement))
+        at.wait_s = next_wait(
+            at.wait_s,
+            self._settings.poll_s,
+            news=before != at.progress,
+            complete=self._complete(at),
+            entries=len(found),
+        )
 
-    def _complete(self, at: _Open) -> bool:
+    async def _read(self, at: Open, places: Iterable[Place]) -> dict[str, bytes]:
+        """What stands in these buckets, those left out that cannot be read now."""
+        found: dict[str, bytes] = {}
+        reads = {place: self._network.announcements(place) for place in places}
+        for place, records in zip(reads, await asyncio.gather(*reads.values(), return_exceptions=True), strict=True):
+            if isinstance(records, NetworkError):
+                log.debug("the DHT cannot be read: %s", records)
+            elif isinstance(records, BaseException):
+                raise records
+            else:
+                at.watch.note(place, len(records))
+                found |= records
+        return found
+
+    def _complete(self, at: Open) -> bool:
         """Whether all who are expected are here: the regulars. A hosted peer may have no trainer, or none yet."""
-        here = {peer for peer, course in at.courses.items() if course.accepted}
-        return bool(here) and here >= self._regulars
-
-    def _judge(self, at: _Open, peer: str, value: bytes) -> Announcement | None:
-        """The announcement whose body is to be fetched now; None if there is nothing (more) to do for this peer."""
-        if (peer,) == self._network.hosted:
-            return None  # nobody else here who could fetch it, or would read it
-        try:
-            announcement = verify(
-                value,
-                swarm=self._settings.swarm,
-                round=at.round.number,
-                stage=at.round.stage,
-                now=self._now(),
-                subkey=peer,
-            )
-        except Rejected as verdict:
-            self._tally.reject(verdict.reason, f"{peer}{value.hex()}")
-            return None
-        try:
-            return announcement if self._is_due(at, announcement) else None
-        except Rejected as verdict:
-            self._reject(at, peer, verdict.reason, value.hex())
-            return None
-
-    def _reject(self, at: _Open, peer: str, reason: Reason, what: str = "") -> None:
-        """Something that this very peer sent was dropped."""
-        if self._tally.reject(reason, f"{peer}{what}") and (peer in at.courses or peer in self._notes):
-            self._notes.reject(peer, at.round.number, reason)
-
-    def _is_due(self, at: _Open, announcement: Announcement) -> bool:
-        """Whether to begin a fetch now. Raises Rejected."""
-        peer, now = announcement.peer, self._now()
-        course = at.courses.get(peer)
-        if course is not None and course.busy:
-            return False
-        if course is not None and course.sha256 == announcement.sha256 and (course.done or now < course.again_at):
-            return False
-        if now > at.round.deadline:
-            raise Rejected(Reason.LATE)
-        if course is not None and course.accepted:
-            raise Rejected(Reason.DUPLICATE)
-        if self._reputation.holds(peer, now):
-            raise Rejected(Reason.QUARANTINED)
-        if announcement.size > self._settings.body_limit:
-            raise Rejected(Reason.TOO_LARGE)
-        if course is None and len(at.courses) >= self._settings.max_peers:
-            raise Rejected(Reason.TOO_MANY)
-        if course is None or course.sha256 != announcement.sha256:
-            course = at.courses[peer] = _Course(announcement.sha256)
-        course.busy = True
-        return True
-
-    async def _collect(self, at: _Open, announcement: Announcement) -> None:
-        """Fetch, validate, publish."""
-        peer, course = announcement.peer, at.courses[announcement.peer]
-        try:
-            body = await self._fetch(announcement)
-            rollouts = validate(body, announcement, limit=self._settings.body_limit)
-            if self._open is not at or self._now() > at.round.deadline:
-                raise Rejected(Reason.LATE)
-            await self._context.queue.publish(ROLLOUTS_PEER, rollouts)
-            self._tally.accept()
-            self._notes.accept(peer, at.round.number)
-            course.done = course.accepted = True
-        except NetworkError as error:
-            self._put_off(at, peer, course, error)
-        except Rejected as verdict:
-            log.info("rollouts of %s in round %d dropped: %s", peer, at.round.number, verdict)
-            self._reject(at, peer, verdict.reason, course.sha256)
-            course.done = True
-            if verdict.reason is not Reason.LATE:
-                self._reputation.fail(peer, Offence.RUBBISH, self._now())
-        finally:
-            course.busy = False
-
-    async def _fetch(self, announcement: Announcement) -> bytes:
-        async with self._slots:
-            with metrics.FETCH_SECONDS.time():
-                body = await self._network.fetch(announcement.peer, announcement.sha256)
-        self._tally.receive(len(body))
-        return body
-
-    def _put_off(self, at: _Open, peer: str, course: _Course, error: NetworkError) -> None:
-        """Try again later, and not for ever."""
-        log.debug("rollouts of %s cannot be fetched: %s", peer, error)
-        course.tries += 1
-        course.again_at = self._now() + PAUSE_S * 2 ** (course.tries - 1) * random.uniform(1, 1 + SPREAD)
-        if course.tries >= TRIES:
-            course.done = True
-            self._reject(at, peer, Reason.UNREACHABLE)
-            self._reputation.fail(peer, Offence.UNREACHABLE, self._now())
+        return bool(at.heard) and at.heard >= self._regulars

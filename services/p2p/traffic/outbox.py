@@ -19,7 +19,9 @@ from services.p2p.pulse import Pulse
 from services.p2p.rounds import Rounds
 from services.p2p.settings import P2PSettings
 from services.p2p.traffic.bodies import Bodies, Kept
+from services.p2p.traffic.survey import Survey
 from services.p2p.wire.announcement import VERSION, Announcement, sign
+from services.p2p.wire.buckets import places_of
 from services.p2p.wire.validation import body_of
 from shared.messages import Rollouts
 from shared.queue import Delivery
@@ -43,12 +45,13 @@ class Outbox:
         identities: Mapping[str, Identity],
         bodies: Bodies,
         rounds: Rounds,
+        survey: Survey,
         pulse: Pulse,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._settings, self._context, self._network = settings, context, network
         self._identities = identities  # by peer; grows with the seats
-        self._bodies, self._rounds, self._pulse, self._now = bodies, rounds, pulse, now
+        self._bodies, self._rounds, self._survey, self._pulse, self._now = bodies, rounds, survey, pulse, now
         self._repeated: tuple[str, int, float] = ("", -1, 0.0)  # round, generation of the network, when
         self.announced = asyncio.Event()  # set when something new of ours is in the DHT
 
@@ -92,21 +95,25 @@ class Outbox:
 
     async def _announce(self, kept: Kept) -> None:
         """Raises NetworkError."""
-        expires = self._now() + self._settings.announce_s
+        expires, level = self._now() + self._settings.announce_s, self._survey.level
         announcement = Announcement(
             v=VERSION,
             swarm=self._settings.swarm,
             round=kept.round,
             stage=kept.stage,
+            level=level,
             peer=kept.peer_id,
             sha256=kept.sha256,
             size=kept.size,
             groups=kept.groups,
+            informative=kept.informative,
             expires=expires,
         )
         value = sign(announcement, self._identities[kept.peer_id])
+        places = places_of(self._settings.swarm, kept.round, kept.stage, kept.peer_id, level)
         with metrics.ANNOUNCE_SECONDS.time():
-            await self._network.announce(kept.peer_id, kept.round, kept.stage, value, expires)
+            for place in places:
+                await self._network.announce(kept.peer_id, place, value, expires)
         metrics.ANNOUNCED.inc()
 
     async def _repeat(self) -> None:

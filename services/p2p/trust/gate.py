@@ -85,8 +85,8 @@ class Gate:
         announcement = authentic(value, subkey)
         if announcement.swarm != self._swarm:
             raise Rejected(Reason.WRONG_SWARM)
-        if place_id(announcement.key) != key_id:
-            raise Rejected(Reason.WRONG_ROUND)
+        if key_id not in map(place_id, announcement.keys):
+            raise Rejected(Reason.WRONG_PLACE)
         check_time(announcement, now)
         if announcement.expires != expiration:
             raise Rejected(Reason.WRONG_EXPIRATION)

@@ -1,11 +1,11 @@
 """What a peer writes into the DHT: not its rollouts, but that it has them, with their hash, under its signature.
 
-    value = msgpack {v, swarm, round, stage, peer, sha256, size, groups, expires}   canonical: one encoding only
-          + msgpack [public key, signature]                                         the trailer
+    value = msgpack {v, swarm, round, stage, level, peer, sha256, size, groups, informative, expires}
+          + msgpack [public key, signature]                                                      the trailer
 
-Readers that know nothing of the trailer decode the first msgpack object and stop. The public key is proven by the
-peer id (its hash), the signature covers the first object, and that names the place in the DHT and the moment it
-expires: nobody can write, move or prolong another peer's announcement.
+There is one encoding only of the first object. Readers that know nothing of the trailer decode it and stop. The public
+key is proven by the peer id (its hash), the signature covers the first object, and that names the place in the DHT
+(buckets.py) and the moment it expires: nobody can write, move or prolong another peer's announcement.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from hashlib import sha1
 from typing import Annotated, Any
 
 import msgpack
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from services.p2p.network.identities import Identity
+from services.p2p.wire.buckets import MAX_LEVEL, places_of
 from services.p2p.wire.keys import is_signed, peer_id_of
 from services.p2p.wire.rejection import Reason, Rejected
 from shared.messages import MAX_GROUPS, Message, PeerId, RoundNumber
@@ -35,21 +36,25 @@ class Announcement(Message):
     swarm: Annotated[str, StringConstraints(max_length=63)]
     round: RoundNumber
     stage: Annotated[int, Field(ge=0, lt=2**31)]
+    level: Annotated[int, Field(ge=0, le=MAX_LEVEL)]  # it stands in its peer's bucket of this level and the one below
     peer: PeerId
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]  # of the body
     size: Annotated[int, Field(gt=0, lt=2**31)]  # of the body, bytes
     groups: Annotated[int, Field(gt=0, le=MAX_GROUPS)]  # question groups in the body
+    informative: Annotated[int, Field(ge=0, le=MAX_GROUPS)]  # of these, as the author claims; see `Rollouts`
     expires: float  # unix seconds; also the expiration of the DHT record
 
+    @model_validator(mode="after")
+    def _counts(self) -> Announcement:
+        if self.informative > self.groups:
+            raise ValueError("more informative groups than groups")
+        return self
+
     @property
-    def key(self) -> str:
+    def keys(self) -> tuple[str, ...]:
         """Where in the DHT it belongs."""
-        return place(self.swarm, self.round, self.stage)
-
-
-def place(swarm: str, round_number: int, stage: int) -> str:
-    """The DHT key of a round and stage; subkeys are peer ids."""
-    return f"rlswarm/{swarm}/{round_number}/{stage}"
+        places = places_of(self.swarm, self.round, self.stage, self.peer, self.level)
+        return tuple(place.key(self.swarm) for place in places)
 
 
 def place_id(key: str) -> bytes:

@@ -15,6 +15,7 @@ class Reason(StrEnum):
     WRONG_SWARM = "wrong_swarm"
     WRONG_ROUND = "wrong_round"
     WRONG_STAGE = "wrong_stage"
+    WRONG_PLACE = "wrong_place"  # under the key of another round, stage or bucket than it belongs to
     WRONG_PEER = "wrong_peer"  # speaks for another than its author
     WRONG_KEY = "wrong_key"  # the public key is not the one the peer id was made from
     BAD_SIGNATURE = "bad_signature"

@@ -29,7 +29,7 @@ def validate(body: bytes, announcement: Announcement, *, limit: int) -> Rollouts
         raise Rejected(Reason.WRONG_ROUND)
     if rollouts.stage != announcement.stage:
         raise Rejected(Reason.WRONG_STAGE)
-    if len(rollouts.groups) != announcement.groups:
+    if (len(rollouts.groups), rollouts.informative) != (announcement.groups, announcement.informative):
         raise Rejected(Reason.WRONG_COUNT)
     return rollouts
 
