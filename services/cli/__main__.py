@@ -4,14 +4,13 @@ up --local, init, join --> services.local: supervisord --> Redis, anvil, the ser
 invite --> services.identity.admin --> identity
 eval --> services.trainer.evaluation, in a process of its own
 plot --> services.trainer.tracking.curves, on the run's history files
-status, logs, down --> the run's folder, supervisord's socket, Redis
+status, logs, down, pause, resume, pace, bootnodes --> the run's folder, supervisord's socket, Redis
 login, identity --> the page's REST API, services.identity.admin
 """
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import time
@@ -21,7 +20,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from services.local.folder import NAME, RunFolder, find_run
+from services.cli.options import ModelOption, NameOption, PeersOption, run_name
+from services.cli.own import COMMANDS
+from services.local.folder import find_run
 from services.local.settings import local_settings
 from shared.errors import SettingsError, SwarmError
 
@@ -31,15 +32,6 @@ app = typer.Typer(
     help="A self-hosted swarm that trains language models together by reinforcement learning.",
     pretty_exceptions_enable=False,
 )
-NameOption = Annotated[str | None, typer.Option("--name", help="The run; if not given, the one started last.")]
-HostOption = Annotated[
-    str | None, typer.Option("--host", help="Name or address under which other machines reach this one.")
-]
-PeersOption = Annotated[int | None, typer.Option("--peers", min=1, max=64, help="Trainers here (default: 3).")]
-ModelOption = Annotated[
-    str | None, typer.Option("--model", help="Hub id, folder, or auto: what fits (default: embedded).")
-]
-DaysOption = Annotated[int, typer.Option("--days", min=1, max=365, help="For which an invite is good.")]
 
 
 @app.command()
@@ -57,52 +49,12 @@ def up(
 
     if not local:
         raise SwarmError("only the stack without Docker can be started from here", "run: rlswarm up --local")
-    chosen = _name(name or time.strftime("swarm-%Y%m%d-%H%M%S"))
+    chosen = run_name(name or time.strftime("swarm-%Y%m%d-%H%M%S"))
     raise typer.Exit(run_up(chosen, Asked(peers, rounds, model), local_settings(), with_table=not no_table))
 
 
-@app.command()
-def init(
-    name: Annotated[str, typer.Argument(help="Of the swarm, and of its run.")],
-    host: HostOption = None,
-    peers: PeersOption = None,
-    model: ModelOption = None,
-    days: DaysOption = 30,
-) -> None:
-    """Found a swarm: keys, contract on the chain, peers' identities and ports. Prints the invite for others."""
-    from services.cli.swarm import run_init
-    from services.local.up import Asked
-
-    settings = local_settings()
-    asked = Asked(peers=peers, model=model, host=_host(host))
-    raise typer.Exit(run_init(RunFolder(settings.runs_dir / _name(name)), asked, settings, days))
-
-
-@app.command()
-def invite(name: NameOption = None, days: DaysOption = 30) -> None:
-    """Print the invite to the swarm that a run founded; the run has to be up."""
-    from services.cli.swarm import invite as print_invite
-
-    raise typer.Exit(print_invite(find_run(local_settings().runs_dir, name), days))
-
-
-@app.command()
-def join(
-    invite: Annotated[str, typer.Argument(help="The founder's line of text: rlswarm1....")],
-    name: Annotated[str | None, typer.Option(help="Of the run here (default: the swarm's name).")] = None,
-    host: HostOption = None,
-    peers: PeersOption = None,
-    rounds: Annotated[int | None, typer.Option(min=1, help="Stop after round so many (default: never).")] = None,
-    model: ModelOption = None,
-    no_table: Annotated[bool, typer.Option("--no-table", help="Plain lines, also in a terminal.")] = False,
-) -> None:
-    """Take part in a swarm that somebody else founded, until Ctrl-C; `rlswarm up --local --name NAME` resumes."""
-    from services.cli.swarm import run_join
-    from services.local.up import Asked
-
-    asked = Asked(peers, rounds, model, invite, _host(host))
-    chosen = name and _name(name)
-    raise typer.Exit(run_join(invite, chosen, asked, local_settings(), with_table=not no_table))
+for command in COMMANDS:
+    app.command()(command)
 
 
 @app.command()
@@ -233,18 +185,6 @@ def doctor() -> None:
         remedy = f": {check.remedy}" if check.remedy and not check.ok else ""
         console.print(f"{mark} {check.name:<9} {check.found}{remedy}", soft_wrap=True)
     raise typer.Exit(1 if any(check.ok is False for check in checks) else 0)
-
-
-def _name(name: str) -> str:
-    if not re.match(NAME, name):
-        raise SettingsError(f"{name} is no name for a run", "use a-z, 0-9 and -, at most 63 signs")
-    return name
-
-
-def _host(host: str | None) -> str | None:
-    if host is not None and not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252})", host):
-        raise SettingsError(f"{host} is no name and no IPv4 address", "give --host as other machines write it")
-    return host
 
 
 def main() -> None:

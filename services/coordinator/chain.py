@@ -123,5 +123,8 @@ class Chain(Protocol):
     async def set_stages(self, count: int) -> None:
         """Give rounds so many stages, and wait until that is on the chain."""
 
+    async def set_bootnodes(self, addresses: Sequence[str]) -> None:
+        """Put these multiaddresses on the contract in the place of those there, and wait until they are."""
+
     async def advance(self) -> None:
         """Go on to the next stage or round, and wait until it is on the chain."""

@@ -180,6 +180,10 @@ class LedgerChain:
         async with self._one_at_a_time:
             await self._write([(Call(STAGES, (count,)), None)], {"stages": count})
 
+    async def set_bootnodes(self, addresses: Sequence[str]) -> None:
+        """See `Chain.set_bootnodes`: here nobody else would read them."""
+        raise ChainError(f"a ledger keeps no bootnodes, and {len(addresses)} were given", "use a chain: CHAIN_URL")
+
     async def advance(self) -> None:
         """See `Chain.advance`."""
         if not await self.may_advance():

@@ -201,6 +201,13 @@ class MemoryChain:
         self.swarm.stages = count
         self._see()
 
+    async def set_bootnodes(self, addresses: Sequence[str]) -> None:
+        """See `Chain.set_bootnodes`."""
+        if not await self.may_advance():
+            raise ChainError("this account may not set the bootnodes (OnlyBootnodeManager)", "ask an owner")
+        self.ledger.mine()
+        self.swarm.bootnodes = list(addresses)
+
     async def advance(self) -> None:
         """See `Chain.advance`."""
         swarm = self.swarm

@@ -142,6 +142,14 @@ class Web3Chain:
         call = Call(STAGES, (count,))
         await self._govern(call, "StageCountSet", "set the stages of rounds", remedy)
 
+    async def set_bootnodes(self, addresses: Sequence[str]) -> None:
+        """See `Chain.set_bootnodes`."""
+        remedy = f"grant BOOTNODE_MANAGER_ROLE to {self._account}"
+        await self._govern(Call("clearBootnodes()", ()), "AllBootnodesCleared", "set the bootnodes", remedy)
+        if addresses:
+            call = Call("addBootnodes(string[])", (list(addresses),))
+            await self._govern(call, "BootnodesAdded", "set the bootnodes", remedy)
+
     async def advance(self) -> None:
         """See `Chain.advance`."""
         remedy = f"grant STAGE_MANAGER_ROLE to {self._account}, or set LEAD_ROUNDS=no"

@@ -30,7 +30,24 @@ def folder(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.mark.parametrize("command", ["up", "init", "invite", "join", "down", "status", "logs", "chain", "doctor"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "up",
+        "init",
+        "invite",
+        "join",
+        "pause",
+        "resume",
+        "pace",
+        "bootnodes",
+        "down",
+        "status",
+        "logs",
+        "chain",
+        "doctor",
+    ],
+)
 def test_every_command_explains_itself(command):
     shown = CliRunner().invoke(app, [command, "--help"])
     assert shown.exit_code == 0
