@@ -3,9 +3,9 @@
 With holding.py the only file that imports hivemind (and with it torch, 280 MB): imported after the settings are known
 to be good.
 
-    store  a local copy, and copies at the nodes nearest to the key     (DHT, about 1 KB)
-    read   asks the nodes near the key, merges what they hold; then, some times, only one of the holders   (DHT)
-    fetch  own p2pd --> author's p2pd --> its `answer`                  (libp2p, up to the body limit)
+    store  a local copy, and copies at the nodes nearest to the key      (DHT, about 1 KB)
+    read   asks one of those, any; now and then many, and merges what they hold  (DHT)
+    fetch  own p2pd --> author's p2pd --> its `answer`                   (libp2p, up to the body limit)
 
 hivemind as it comes believes what it is told and may wait for ever. So: never its forked DHT, a limit on every call,
 its caches off (they leak), its `get` replaced by `Node.read` (one odd record hangs it), and what strangers send goes
@@ -47,8 +47,8 @@ T = TypeVar("T")
 Answer = Callable[[str, str], bytes | None]  # (sha256, who asks) -> body
 BODY = "rlswarm.body.v1"  # name of the libp2p call: sha256 -> body
 BEAM = 16  # nodes near the key that a search asks
-STORE_BEAM = 10  # and a store, of which the nearest five then hold it
-HOLDERS, QUICK_READS = 5, 3  # of those that hold most of a key, any one is asked, so often between two searches
+NEAR_BEAM = 10  # and whoever only wants to know which they are
+HOLDERS, QUICK_READS = 5, 7  # the nearest hold a key; any one of them is asked, so often between two searches
 MAX_KEYS = 64  # whose holders are remembered
 CALL_S = 5.0  # longest wait for our own p2pd or for one peer
 MEET_S = 15.0  # longest wait for a connection: some eight ways there and back
@@ -161,10 +161,28 @@ class Node:
         peer, key_id = self.identity.peer_id, DHTID.generate(source=key)
         self._gate.admit(key_id.to_bytes(), peer, value, expiration)  # so that our own copy is kept, too
         self._dht.protocol.storage.store(key_id, msgpack.packb(value), expiration, subkey=peer)
-        # Its answer says nothing: one lying holder makes it False, a dead p2pd leaves it True.
-        await _limited(self._dht.store(key, value, expiration, subkey=peer, beam_size=STORE_BEAM), STORE_S)
-        if not self.alive:
+        await _limited(self._bring(key_id, msgpack.packb(value), expiration), STORE_S)
+        if not self.alive:  # the answers say nothing: a holder may lie
             raise NetworkError("p2pd died")
+
+    async def _bring(self, key_id: DHTID, packed: bytes, expiration: float) -> None:
+        """To as many of the nodes nearest to the key as should hold it; where one is silent, to the next."""
+        near, holders = await self._near(key_id), list[Any]()
+        while near and len(holders) < HOLDERS:
+            asked, near = near[: HOLDERS - len(holders)], near[HOLDERS - len(holders) :]
+            store, me = self._dht.protocol.call_store, self.identity.peer_id
+            answers = await asyncio.gather(*(store(one, [key_id], [packed], [expiration], [me]) for one in asked))
+            holders += [one for one, answer in zip(asked, answers, strict=True) if answer is not None]
+        if key_id not in self._holders:
+            self._hold(key_id, tuple(holders), QUICK_READS)
+
+    async def _near(self, key_id: DHTID) -> list[Any]:
+        """The nodes nearest to a key. Asked by a key next to it: hivemind's answers would bring along what it holds."""
+        beside = DHTID(int(key_id) ^ 1)
+        found = await self._dht.find_nearest_nodes(
+            [beside], k_nearest=NEAR_BEAM, beam_size=NEAR_BEAM, exclude_self=True
+        )
+        return list(found[beside].values())
 
     async def read(self, key: str, beam: int = BEAM) -> dict[str, bytes]:
         """The records under a key that this node and the `beam` nodes nearest to it hold; the later one of two."""
@@ -177,16 +195,17 @@ class Node:
         return {peer: value for peer, (_, value) in found.items()}
 
     async def _ask_one(self, key_id: DHTID, found: dict[str, tuple[float, bytes]]) -> bool:
-        """Ask one of the last search's holders; False if there is none, it is silent, or it is time to search again."""
-        peers, left = self._holders.pop(key_id, ((), 0))
-        if not peers or not left:
+        """Ask one of those that should hold a key; False if it is silent, or it is time to search."""
+        if key_id not in self._holders:
+            self._hold(key_id, tuple((await self._near(key_id))[:HOLDERS]), QUICK_READS)
+        peers, left = self._holders.pop(key_id)
+        self._hold(key_id, peers, left - 1)
+        if not peers or left <= 0:
             return False
         answer = await self._dht._call_find_with_blacklist(random.choice(peers), [key_id])
-        if not answer:
-            return False
-        _merge(found, answer[key_id][0])
-        self._hold(key_id, peers, left - 1)
-        return True
+        if answer:
+            _merge(found, answer[key_id][0])
+        return bool(answer)
 
     async def _search(self, key_id: DHTID, found: dict[str, tuple[float, bytes]], beam: int) -> None:
         """Ask all nodes near the key."""
