@@ -28,14 +28,14 @@ PURE := $(subst $(space),$(comma),$(strip \
     $(addprefix forward/,packing padding) games/debate/rules evaluation/estimates) \
   $(patsubst %,services/coordinator/%.py,rounds pace verdicts calls) \
   $(patsubst %,services/p2p/%.py,$(addprefix wire/,announcement buckets dictionaries rejection validation) \
-    $(addprefix trust/,gate members reputation tally) $(addprefix bridge/,layouts payloads door) \
+    $(addprefix trust/,budget gate members originals reputation tally) $(addprefix bridge/,layouts payloads door) \
     $(addprefix network/,population reach sightings) $(addprefix traffic/,choice pacing survey watch)) \
   $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/policy signing/rate) \
   $(patsubst %,services/local/%.py,summary snapshot history conf) \
   $(patsubst %,shared/%.py,messages asks streams tasks names settings)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test test-unit test-chaos lint format model contracts bench bench-sapo bench-trainer bench-p2p e2e fresh chaos wheelhouse sbom release-check clean
+.PHONY: help setup install demo test test-unit test-chaos lint format model contracts bench bench-chain bench-sapo bench-trainer bench-p2p e2e fresh chaos wheelhouse sbom release-check clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ bench-trainer: $(VENV)/.dev  ## Measure the trainer beside GenRL and TRL, some 2
 
 bench-p2p: $(VENV)/.dev  ## What the exchange of rollouts costs, beside one key in a DHT; and computed for 100,000 peers; 25 minutes
 	@$(BIN)/python -m benchmarks.p2p
+
+bench-chain: $(VENV)/.dev  ## How fast 500 rewards reach a chain, beside two other ways; two minutes
+	@$(BIN)/python -m benchmarks.chain
 
 e2e: $(VENV)/.dev  ## The stack in containers: from a clone to a reward, two households, images (needs a container engine)
 	@$(BIN)/python -m pytest -s tests/containers

@@ -183,7 +183,8 @@ class Heard(Message):
 
     groups: int = Field(ge=0)
     informative: int = Field(ge=0)  # groups in which some completion did better than another
-    mean_reward: float  # over all groups
+    mean_reward: float  # over all groups; 0 where there are none
+    refused: dict[str, int] = Field(default={}, max_length=16)  # groups beside these that were left out, by reason
 
 
 class Recorded(Message):

@@ -5,7 +5,7 @@
     ROLLOUTS_PEER   p2p         --> every trainer (validated)
     SUBMISSIONS     trainer,p2p --> coordinator  (to be put on the chain; again, if it or the queue forgot)
     LEDGER          coordinator --> identity, local
-    EVENTS          trainer,p2p --> identity, local
+    EVENTS          trainer,p2p --> identity, local, p2p (what trainers found in peers' rollouts)
     HISTORY         coordinator --> identity,p2p (what the chain holds, of all peers of the swarm)
     ASKS            identity    --> trainer      (a question that the owner types)
     ANSWERS         trainer     --> identity     (its answer, in pieces)
@@ -61,7 +61,7 @@ SUBMISSIONS: Stream[Submission] = Stream(
     "submissions", Submission, "work", ("trainer", "p2p", "coordinator"), ("coordinator",), 100_000
 )
 LEDGER: Stream[Settled] = Stream("ledger", Settled, "broadcast", ("coordinator",), ("identity", "local"), 100_000)
-EVENTS: Stream[Event] = Stream("events", Event, "broadcast", ("trainer", "p2p"), ("identity", "local"), 20_000)
+EVENTS: Stream[Event] = Stream("events", Event, "broadcast", ("trainer", "p2p"), ("identity", "local", "p2p"), 20_000)
 HISTORY: Stream[Recorded] = Stream("history", Recorded, "broadcast", ("coordinator",), ("identity", "p2p"), 100_000)
 ASKS: Stream[Ask] = Stream("asks", Ask, "work", ("identity",), ("trainer",), 32)
 ANSWERS: Stream[Piece] = Stream("answers", Piece, "broadcast", ("trainer",), ("identity",), 5_000)

@@ -75,6 +75,10 @@ def seed_of(*words: str | int) -> int:
     return int.from_bytes(digest[:4], "big") >> 1 & ~1
 
 
+DEBATE_SEED = seed_of("debate")
+"""Of the questions that all peers of a debate are asked."""
+
+
 def is_held_out(text: str) -> bool:
     """Whether a question is for evaluation and never for training; case and white space make no difference."""
     plain = " ".join(text.casefold().split())

@@ -159,6 +159,7 @@ def settings_of(folder: Path, **clock: Any) -> CoordinatorSettings:
         health_bound_s=60,
         log_level="INFO",
         chain_url="http://127.0.0.1:1",
+        chain_id=685685,
         swarm_contract=None,
         artifacts=ARTIFACTS,
         signer_url="http://127.0.0.1:1",

@@ -13,6 +13,7 @@ from services.p2p.network.identities import Identity, load_or_create
 from services.p2p.settings import P2PSettings
 from services.p2p.wire.announcement import Announcement
 from shared.messages import Completion, Group, Question, Rollouts
+from shared.tasks import seed_of
 
 SWARM = "lab"
 FOLDER = tempfile.TemporaryDirectory(prefix="rlswarm-kit-")  # removed when the session ends
@@ -27,7 +28,8 @@ def identity(name: str) -> Identity:
 def rollouts_of(
     peer: str, number: int = 1, *, stage: int = 0, text: str = "4", size: int = 0, informative: int = 0
 ) -> Rollouts:
-    question = Question(text="2 + 2", answer="4", dataset="basic_arithmetic", metadata={"difficulty": 1})
+    origin = {"source_seed": seed_of(42, peer), "source_index": number}
+    question = Question(text="2 + 2", answer="4", dataset="basic_arithmetic", metadata={"difficulty": 1, **origin})
     completions = (Completion(text=text + "x" * size, finished=True), Completion(text="5", finished=False))
     groups = (Group(question=question, completions=completions),)
     return Rollouts(peer_id=peer, round=number, stage=stage, groups=groups, informative=informative)

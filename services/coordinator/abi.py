@@ -75,8 +75,10 @@ class Interface:
             raise ValueError(f"{event} cannot be read: {error}") from error
         return dict(zip((part["name"] for part in parts), values, strict=True))
 
-    def error(self, answer: dict[str, Any]) -> str | None:
+    def error(self, answer: Any) -> str | None:
         """The custom error an RPC error speaks of, by name, or its raw text; None if it is no revert at all."""
+        if not isinstance(answer, dict):
+            return None
         message, data = str(answer.get("message", "")), answer.get("data")
         if not isinstance(data, str) or not data.startswith("0x"):
             found = re.search(r"0x[0-9a-f]{8}\b", message)

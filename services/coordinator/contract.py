@@ -14,6 +14,8 @@ from services.coordinator.link import Link
 
 log = logging.getLogger(__name__)
 
+LOOKS, LOOK_S = 5, 0.2  # after which a contract that is not there is believed to be gone
+
 
 class Deployment(BaseModel):
     """A contract this household put on a chain."""
@@ -41,11 +43,16 @@ class Contract:
 
         Raises ChainError, and ContractMissing where the contract is not ours to deploy.
         """
-        try:
-            return await self._chain.head()
-        except ContractMissing:
-            if self._given:
-                raise
+        for look in range(LOOKS):
+            try:
+                return await self._chain.head()
+            except ContractMissing:
+                if self._given:
+                    raise
+                if self._chain.contract is None:
+                    break
+            if look + 1 < LOOKS:  # a node behind a balancer may lag, or its answer be lost on the way
+                await self._link.context.sleep(LOOK_S)
         self._link.up.clear()  # nothing is submitted until the clock knows the new contract
         self._link.swarm = ""
         if self._chain.contract:

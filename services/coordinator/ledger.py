@@ -221,6 +221,7 @@ class LedgerChain:
         return refusal(submission, Standing(*_where(self._of_contract()), self._owner(submission.peer_id), there))
 
     def _owner(self, peer: str) -> Owner:
+        self._of_contract()
         rows = self._rows("SELECT account FROM entries WHERE kind = 'registration' AND peer = ?", peer)
         return "nobody" if not rows else "us" if rows[0][0] == self.account else "stranger"
 

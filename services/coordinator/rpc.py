@@ -17,12 +17,13 @@ Request = tuple[str, list[Any]]
 class RpcError:
     """The node refused one request of a batch."""
 
-    body: dict[str, Any]
+    body: Any  # an object with a message and a code, from a node that keeps to the rules
 
     @property
     def message(self) -> str:
         """The node's words, on one line."""
-        return " ".join(str(self.body.get("message", self.body)).split())[:300]
+        told = self.body.get("message", self.body) if isinstance(self.body, dict) else self.body
+        return " ".join(str(told).split())[:300]
 
 
 class Provider(Protocol):
@@ -62,9 +63,16 @@ class Rpc:
             raise self._down(type(error).__name__) from error
         if not isinstance(answers, list) or len(answers) != len(requests):
             raise self._down("it does not take requests in batches")
-        # A server may answer a batch in any order; ids were given in order.
-        answers.sort(key=lambda answer: int(answer["id"]))
-        return [RpcError(answer["error"]) if "error" in answer else answer["result"] for answer in answers]
+        try:
+            # A server may answer a batch in any order; ids were given in order.
+            answers.sort(key=lambda answer: int(answer["id"]))
+            return [RpcError(answer["error"]) if answer.get("error") else answer["result"] for answer in answers]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self.nonsense(error) from error
+
+    def nonsense(self, error: Exception) -> ChainDown:
+        """What to raise when an answer cannot be what it should be."""
+        return self._down(f"it talks nonsense, {type(error).__name__}")
 
     def _down(self, reason: str) -> ChainDown:
         return ChainDown(f"no chain answers at {self._where} ({reason})", "see that it runs, and CHAIN_URL")

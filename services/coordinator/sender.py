@@ -1,12 +1,14 @@
 """Sends an account's transactions: nonces counted here, raw and signed, in batches, receipts checked.
 
-    calls --gas price, nonce, sign--> all but the first --> the first --> receipts
-                                        (the node's pool)   (sets them off)
+    calls --gas price, nonce, sign--> of each portion: all but the first --> the first --> receipts
+                                                         (the node's pool)   (sets them off)
 
-The first nonce goes last. A node that mines each transaction at once (anvil) otherwise races with itself: a transaction
-that arrives in the moment its predecessor is mined waits for it for ever. Sent this way, they all lie ready when the
-first one comes. For the same reason one batch is through before the next is sent, and so the node always knows the
-nonce.
+The first nonce of a portion goes last. A node that mines each transaction at once (anvil) otherwise races with itself:
+a transaction that arrives in the moment its predecessor is mined waits for it for ever. Sent this way, they all lie
+ready when the first one comes. For the same reason such a node is through with a portion before it gets the next; one
+that collects transactions for its next block gets all portions one behind the other. A portion is no larger than what
+a node holds of one account before it knows the first (geth: 64). All are through before `send` is called again, and so
+the node always knows the nonce.
 
 The caller repeats after looking at what has landed, so nothing here is repeated blindly.
 """
@@ -25,6 +27,9 @@ from services.coordinator.signer import Signed, Signer, SignerError
 
 GAS_MARGIN = 1.5  # over the node's estimate: transactions of the same batch change the storage it was made on
 BUMP, BUMP_CAP = 1.25, 4.0  # on the gas price, after a failure; nodes ask for 1.1 to replace a transaction
+PORTION = 50  # transactions
+AT_ONCE_S = 0.3  # a node that has mined a portion within this mines at once
+ATTEMPTS = 4  # to look for receipts
 WAIT_S, WAIT_CAP_S = 0.01, 0.5  # between two looks for receipts, growing
 THERE = ("already known", "already imported")  # what nodes say of a transaction they have
 
@@ -70,12 +75,39 @@ class Sender:
     async def _send(self, transactions: Sequence[Transaction]) -> list[dict[str, Any]]:
         chain = self._chain
         signed = await self._signed(transactions)
-        first, *rest = [("eth_sendRawTransaction", [one.raw]) for one in signed]
+        at_once = True
+        for start in range(0, len(signed), PORTION):
+            portion = signed[start : start + PORTION]
+            await self._hand_in(portion)
+            if at_once and start + PORTION < len(signed):
+                wait_s = AT_ONCE_S if start == 0 else self._timeout_s
+                at_once = await self._mined(portion[-1].hash, wait_s)
+        return await self._receipts([one.hash for one in signed], chain)
+
+    async def _hand_in(self, portion: Sequence[Signed]) -> None:
+        first, *rest = [("eth_sendRawTransaction", [one.raw]) for one in portion]
         # The first goes even if others are refused: what lies in their place then, left by a process that died, is ours
         # too, and moves on.
-        answers = [*await self._rpc.ask(rest), *await self._rpc.ask([first])]
-        self._check(answers)
-        return await self._receipts([one.hash for one in signed], chain)
+        self._check([*await self._rpc.ask(rest), *await self._rpc.ask([first])])
+
+    async def _mined(self, hash_: str, within_s: float) -> bool:
+        until = time.monotonic() + within_s
+        while True:
+            if (found := await self._there([hash_])) or time.monotonic() > until:
+                return bool(found)
+            await asyncio.sleep(WAIT_S)
+
+    async def _there(self, hashes: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The receipts that there are, by hash. A node that does not answer says nothing of what it has: ask again."""
+        for attempt in range(ATTEMPTS):
+            try:
+                answers = await self._rpc.sure([("eth_getTransactionReceipt", [hash_]) for hash_ in hashes])
+                return {hash_: receipt for hash_, receipt in zip(hashes, answers, strict=True) if receipt}
+            except ChainError:
+                if attempt + 1 == ATTEMPTS:
+                    raise
+                await asyncio.sleep(WAIT_CAP_S)
+        return {}
 
     async def _signed(self, transactions: Sequence[Transaction]) -> list[Signed]:
         # Nothing of ours is in flight, so the latest block knows the nonce; a transaction that got stuck, or was left
@@ -102,9 +134,7 @@ class Sender:
         found: dict[str, dict[str, Any]] = {}
         until, wait_s = time.monotonic() + self._timeout_s, WAIT_S
         while True:
-            missing = [hash_ for hash_ in hashes if hash_ not in found]
-            answers = await self._rpc.sure([("eth_getTransactionReceipt", [hash_]) for hash_ in missing])
-            found |= {hash_: receipt for hash_, receipt in zip(missing, answers, strict=True) if receipt}
+            found |= await self._there([hash_ for hash_ in hashes if hash_ not in found])
             if len(found) == len(set(hashes)):
                 return [found[hash_] for hash_ in hashes]
             if chain != self._chain:

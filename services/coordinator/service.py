@@ -73,7 +73,7 @@ def chain_of(settings: CoordinatorSettings, signer: Signer) -> Chain:
         log.info("there is no chain: rounds run from a ledger of signed transactions on this machine")
         return LedgerChain(settings.home / "ledger.db", signer, settings.contracts, settings.chain_id)
     timeout_s = settings.receipt_timeout_s
-    return Web3Chain(settings.chain_url, signer, settings.contracts, batch=settings.batch, receipt_timeout_s=timeout_s)
+    return Web3Chain(settings.chain_url, signer, settings.contracts, receipt_timeout_s=timeout_s)
 
 
 async def coordinate(settings: CoordinatorSettings, context: Context, chain: Chain) -> None:

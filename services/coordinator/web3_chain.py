@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 from web3 import HTTPProvider
 
 from services.coordinator.abi import Interface, address_word, artifact, constructor, word
 from services.coordinator.calls import ADVANCE, EOA, STAGES, Call, call_of, question_of, trace_of
-from services.coordinator.chain import ChainError, Chapter, ContractMissing, Head, Landed, Owner, Place, Reverted
+from services.coordinator.chain import (
+    ChainDown,
+    ChainError,
+    Chapter,
+    ContractMissing,
+    Head,
+    Landed,
+    Owner,
+    Place,
+    Reverted,
+)
 from services.coordinator.logs import BACK, Logs
 from services.coordinator.rpc import Request, Rpc, RpcError
 from services.coordinator.sender import Sender, Transaction
@@ -19,19 +31,38 @@ from services.coordinator.signer import NOBODY, Signer
 from shared.messages import Registration, Submission
 
 REQUEST_TIMEOUT_S = 10.0
+REQUESTS = 50  # in one batch: public nodes refuse more than 100
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+NONSENSE = (KeyError, IndexError, TypeError, ValueError, AttributeError, DecodingError)
+
+
+def believed(
+    method: Callable[Concatenate[Web3Chain, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Web3Chain, P], Coroutine[Any, Any, T]]:
+    """A node's answers as the method takes them; what they cannot be is ChainDown, and asked again later."""
+
+    @wraps(method)
+    async def asked(chain: Web3Chain, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await method(chain, *args, **kwargs)
+        except NONSENSE as error:
+            raise chain.nonsense(error) from error
+
+    return asked
 
 
 class Web3Chain:
     """See `Chain`."""
 
-    def __init__(
-        self, url: str, signer: Signer, artifacts: Path, *, batch: int = 50, receipt_timeout_s: float = 60
-    ) -> None:
+    def __init__(self, url: str, signer: Signer, artifacts: Path, *, receipt_timeout_s: float = 60) -> None:
         provider = HTTPProvider(url, request_kwargs={"timeout": REQUEST_TIMEOUT_S}, exception_retry_configuration=None)
         self._artifacts = artifacts
         self._interface = Interface(artifact(artifacts, "SwarmCoordinator")[0])
         self._account = signer.address
-        self._rpc = Rpc(provider, url, batch)
+        self._rpc = Rpc(provider, url, REQUESTS)
         self._sender = Sender(self._rpc, signer, receipt_timeout_s)
         self._contract: str | None = None
         self._known: tuple[int, str] | None = None  # newest block seen, number and hash
@@ -48,11 +79,16 @@ class Web3Chain:
         """See `Chain.contract`."""
         return self._contract
 
+    def nonsense(self, error: Exception) -> ChainDown:
+        """What to raise when the node's answer cannot be what it should be."""
+        return self._rpc.nonsense(error)
+
     def use(self, contract: str) -> None:
         """See `Chain.use`."""
         self._contract, self._known = to_checksum_address(contract), None
         self._forget()
 
+    @believed
     async def deploy(self) -> str:
         """See `Chain.deploy`."""
         self._forget()
@@ -64,6 +100,7 @@ class Web3Chain:
         self.use(proxy)
         return self._address
 
+    @believed
     async def head(self) -> Head:
         """See `Chain.head`."""
         known = self._known
@@ -81,24 +118,29 @@ class Web3Chain:
             self._known = (self._head, latest["hash"])
         return Head(int(chain_id, 16), self._head, number, stage, stages, tuple(bootnodes), forgot)
 
+    @believed
     async def may_advance(self) -> bool:
         """See `Chain.may_advance`."""
         role = await self._ask(Call("STAGE_MANAGER_ROLE()", ()))
         return bool(await self._ask(Call("hasRole(bytes32,address)", (role, self._account))))
 
+    @believed
     async def owners(self, peers: Sequence[str]) -> list[Owner]:
         """See `Chain.owners`."""
         accounts = await self._ask(Call(EOA, (list(peers),))) if peers else []
         return [self._owner(account) for account in accounts]
 
+    @believed
     async def voters(self, number: int) -> frozenset[str]:
         """See `Chain.voters`."""
         return await self._logs.peers(self._address, "WinnerSubmitted", (number,), self._head)
 
+    @believed
     async def rewarded(self, number: int, stage: int) -> frozenset[str]:
         """See `Chain.rewarded`."""
         return await self._logs.peers(self._address, "RewardSubmitted", (number, stage), self._head)
 
+    @believed
     async def holds(self, submissions: Sequence[Submission]) -> list[bool]:
         """See `Chain.holds`."""
         calls = [question_of(submission) for submission in submissions]
@@ -110,14 +152,17 @@ class Web3Chain:
             for submission, owner, answer in zip(submissions, owners, found, strict=True)
         ]
 
+    @believed
     async def find(self, submissions: Sequence[Submission]) -> list[Landed]:
         """See `Chain.find`."""
         return [await self._find(submission) for submission in submissions]
 
+    @believed
     async def history(self, since: Place | None, blocks: int) -> Chapter | None:
         """See `Chain.history`."""
         return await self._logs.history(self._address, since, blocks)
 
+    @believed
     async def submit(self, submissions: Sequence[Submission]) -> list[Landed | Reverted]:
         """See `Chain.submit`."""
         data = [self._encode(call_of(submission)) for submission in submissions]
@@ -133,12 +178,14 @@ class Web3Chain:
             settled[index] = await self._settled(submissions[index], transaction, receipt)
         return [settled[index] for index in range(len(submissions))]
 
+    @believed
     async def set_stages(self, count: int) -> None:
         """See `Chain.set_stages`."""
         remedy = f"grant OWNER_ROLE to {self._account}, or leave ROUND_STAGES and GAME unset for the coordinator"
         call = Call(STAGES, (count,))
         await self._govern(call, "StageCountSet", "set the stages of rounds", remedy)
 
+    @believed
     async def advance(self) -> None:
         """See `Chain.advance`."""
         remedy = f"grant STAGE_MANAGER_ROLE to {self._account}, or set LEAD_ROUNDS=no"

@@ -25,9 +25,12 @@ from services.p2p.traffic.survey import Survey
 from services.p2p.trust.gate import Gate
 from services.p2p.trust.members import Members
 from services.p2p.trust.notes import remember
+from services.p2p.trust.originals import Originals
 from services.p2p.trust.reputation import Reputation
 from services.p2p.trust.roster import Roster
+from services.p2p.trust.scrutiny import Scrutiny
 from services.p2p.trust.tally import Tally
+from services.p2p.trust.verdicts import Verdicts
 from shared.runtime import Context
 
 log = logging.getLogger(__name__)
@@ -50,6 +53,8 @@ async def exchange(
     gate.on_refused = tally.reject
     reputation = Reputation(settings.quarantine.budget, settings.quarantine.half_life_s)
     await remember(reputation, context.store, time.time())
+    originals, verdicts = Originals(settings.seed), Verdicts(context, reputation, lambda: network.hosted)
+    gate.on_admitted.append(lambda announcement: originals.know(announcement.peer))
     bodies = Bodies(context.store, tally, settings.rounds_kept)
     await bodies.load()
     network.serve(bodies.serve)
@@ -63,11 +68,12 @@ async def exchange(
     gate.members = Members(settings.members_only, lambda: network.hosted)
     survey = Survey()
     outbox = Outbox(settings, context, network, known, bodies, rounds, survey, pulse)
-    inbox = Inbox(settings, context, network, rounds, tally, reputation, survey, pulse, outbox.announced)
+    scrutiny = Scrutiny(reputation, originals, verdicts, time.time)
+    inbox = Inbox(settings, context, network, rounds, tally, scrutiny, survey, pulse, outbox.announced)
     book = PeerBook(settings.state_dir / "p2p" / "peers.json")
     membership = Membership(network, seats, context, pulse, rounds, book, settings.initial_peers)
     watch = Watch(network, context, pulse)
-    parts: list[Part] = [watch, Roster(gate.members, context), membership, rounds, outbox, inbox]
+    parts: list[Part] = [watch, Roster(gate.members, originals, context), verdicts, membership, rounds, outbox, inbox]
     if settings.stock.bridge:
         gate.door = Door()
         parts.append(Bridge(settings, context, network, rounds, bodies, gate.door, tally, pulse))

@@ -7,14 +7,15 @@
                                   v                          |  | read         v
                                 Bodies --serve, by hash------+  +---------> Inbox --ROLLOUTS_PEER--> trainer
                                                              |  fetch, judge   +----Exchanged------> identity
+    trainer --EVENTS--> Verdicts --> Reputation <--Scrutiny--+-----------------+
     chain's bootnodes, INITIAL_PEERS, peer book --> Membership --> meets peers
                                                     Watch -------> p2pd that died or hangs is started anew
     Bodies --> Bridge, if it is on --> stock RL Swarm nodes --> Bridge --ROLLOUTS_PEER, unsigned--> trainer
     trainers that find no free peer --------------> Seats -------> one more peer, the household and the chain told
 
 The loops run side by side and wait for nobody but the queue and the network, each within a limit. `Gate` stands
-between the network and whatever strangers store here; `Tally` counts what the loops and the gate did in the round,
-`Notes` tell people what is known of each peer.
+between the network and whatever strangers store here, `Scrutiny` looks at whose rollouts a body holds; `Tally` counts
+what the loops and the gate did in the round, `Notes` tell people what is known of each peer.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from shared.runtime import Context
 from shared.streams import ROLLOUTS_PEER, ROUNDS
 
 REMEMBERED_ROUNDS = 3  # a peer silent for longer is not waited for
+STOCK_PATIENCE = 0.5  # of the time that there is, for which stock nodes are waited for: anybody may say he is one
 MOST_EXPECTED = 8  # peers waited for: of more, p2p fetches the rollouts of as many as are needed, others each round
 POLL_S, SHORTEST_POLL_S = 0.5, 0.05
 BATCH = 100  # entries in one reading
@@ -31,6 +32,7 @@ class PeerFeed:
         self._cursor = "0"
         self._rounds: dict[str, dict[str, Rollouts]] = {}
         self._heard: deque[int] = deque(maxlen=REMEMBERED_ROUNDS)  # peers, in each of the last rounds
+        self._stock_round = -1  # the newest for which something came that nobody signed for, in time or late
 
     async def poll(self, wait_s: float) -> bool:
         """Take in all that is new, if anything; waits up to `wait_s` for the first. A peer's first word stands."""
@@ -40,6 +42,8 @@ class PeerFeed:
             for rollouts in (entry.message for entry in entries if entry.message.peer_id != self._me):
                 arrived = self._rounds.setdefault(f"{rollouts.round}:{rollouts.stage}", {})
                 arrived.setdefault(source_of(rollouts.peer_id, signed=rollouts.signed), rollouts)
+                if not rollouts.signed:
+                    self._stock_round = max(self._stock_round, rollouts.round)
             if len(entries) < BATCH:
                 break
         return self._cursor != before
@@ -51,6 +55,11 @@ class PeerFeed:
     def expected(self) -> int:
         """How many peers to wait for: as many as were heard in one of the last rounds, within a bound."""
         return min(max(self._heard, default=0), MOST_EXPECTED)
+
+    def awaits_stock(self, round_: Round) -> bool:
+        """Whether stock nodes were heard of in the last rounds, and none in this one."""
+        lately = 0 <= self._stock_round >= round_.number - REMEMBERED_ROUNDS
+        return lately and all(rollouts.signed for rollouts in self.of(round_).values())
 
     def close(self, round_: Round) -> None:
         """The round is over here: remember how many took part, forget what came for it and before."""
@@ -70,13 +79,15 @@ class Want:
     unsigned: int = 0  # groups that nobody signed for, as many as count
 
 
-def is_enough(want: Want, *, informative: int, heard: int, expected: int, waited_s: float) -> bool:
+def is_enough(
+    want: Want, *, informative: int, heard: int, expected: int, waited_s: float, awaited: bool = False
+) -> bool:
     """As many as expected were heard and brought what is needed; or one of the two, and patience is at its end.
 
-    A lone peer expects nobody, so it waits for its patience only.
+    A lone peer expects nobody, so it waits for its patience only; `awaited`: or for stock nodes.
     """
     all_heard, fed = heard >= expected, informative >= want.groups
-    return (all_heard and fed) or (waited_s > want.patience_s and (all_heard or fed))
+    return (all_heard and fed) or (waited_s > want.patience_s and ((all_heard and not awaited) or fed))
 
 
 async def collect(
@@ -94,6 +105,7 @@ async def collect(
     while more is waited for.
     """
     started, scored = time.monotonic(), dict[str, list[Scored]]()
+    stock_s = STOCK_PATIENCE * (round_.deadline - want.spare_s - time.time())
     while True:
         left_s = round_.deadline - want.spare_s - time.time()
         await feed.poll(wait_s=min(POLL_S, max(left_s, SHORTEST_POLL_S)))
@@ -104,7 +116,15 @@ async def collect(
         found = [group for groups in scored.values() for group in groups]
         waited, informative = time.monotonic() - started, count(found, want.unsigned)
         heard = sum(arrived[source].signed for source in scored)
-        enough = is_enough(want, informative=informative, heard=heard, expected=feed.expected(), waited_s=waited)
+        awaited = want.unsigned > 0 and waited < stock_s and feed.awaits_stock(round_)
+        enough = is_enough(
+            want,
+            informative=informative,
+            heard=heard,
+            expected=feed.expected(),
+            waited_s=waited,
+            awaited=awaited,
+        )
         if enough or context.stop.is_set() or await is_over(context, round_, spare_s=want.spare_s):
             return _close(feed, round_, found)
         if meanwhile is not None:

@@ -97,7 +97,8 @@ class Trainer:
             update = await work(self._learn, batch, [*local, *external])
 
         await self.diary("saving", number)
-        event = report.trained(self.peer, round_, local, external, batch, update, watch, self.progress.sha256)
+        parent, refused = self.progress.sha256, self.game.refused
+        event = report.trained(self.peer, round_, local, external, batch, update, watch, parent, refused)
         shown = report.samples(self.peer, round_, local, external, self._random("shown"))
         self.progress = self.progress.with_sent(last).with_sent(event).after(questions, round_, self.game.state())
         with watch("checkpoint"):
@@ -149,6 +150,7 @@ class Trainer:
 
     def _begin(self, round_: Round) -> None:
         self.answers.begin_round()
+        self.game.refused.clear()
         if round_.stages < self.game.stages:
             few = f"rounds have {round_.stages} of the game's {self.game.stages}: their founder sets ROUND_STAGES"
             self.context.health.degrade("stages", few)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from statistics import fmean
 
@@ -37,8 +37,9 @@ def trained(
     update: Update,
     watch: Stopwatch,
     parent: str,
+    refused: Mapping[str, Mapping[str, int]],
 ) -> Trained:
-    """What came of a round, on top of the checkpoint `parent`."""
+    """What came of a round, on top of the checkpoint `parent`; `refused`: see `Game.refused`."""
     ours = sum(group.author == peer for group in batch)
     return Trained(
         at=time.time(),
@@ -57,7 +58,7 @@ def trained(
         seen_peers=len({group.source for group in external}),
         datasets=tuple(group.question.dataset for group in local),
         rewards=tuple(tuple(round(reward, DECIMALS) for reward in group.rewards) for group in local),
-        heard=heard(external),
+        heard=heard(external, refused),
         parent=parent,
     )
 
@@ -87,15 +88,16 @@ def learnt(update: Update, micro_completions: int) -> None:
         log.log(*NOTHING_LEARNT[update.noop])
 
 
-def heard(external: Sequence[Scored]) -> dict[str, Heard]:
-    """What each peer's rollouts were worth here; of very many peers, those from whom most could be learnt.
+def heard(external: Sequence[Scored], refused: Mapping[str, Mapping[str, int]]) -> dict[str, Heard]:
+    """What each peer's rollouts were worth here, and what was left out of them, by reason.
 
-    Of signed rollouts only: what anybody may have written says nothing of the peer it names.
+    Of signed rollouts only: what anybody may have written says nothing of the peer it names. Of very many peers, those
+    of whom anything was left out, then those from whom most could be learnt.
     """
-    signed = [group for group in external if group.signed]
-    found = {author: _heard(groups) for author, groups in _by_author(signed).items()}
-    best = sorted(found, key=lambda author: (-found[author].informative, -found[author].groups, author))
-    return {author: found[author] for author in best[:MAX_HEARD]}
+    scored = _by_author([group for group in external if group.signed])
+    found = {author: _heard(scored.get(author, ()), refused.get(author, {})) for author in {**refused, **scored}}
+    first = sorted(found, key=lambda one: (not found[one].refused, -found[one].informative, -found[one].groups, one))
+    return {author: found[author] for author in first[:MAX_HEARD]}
 
 
 def samples(
@@ -132,11 +134,12 @@ def _cut(text: str) -> str:
     return text if len(text) <= SHOWN_TEXT else text[: SHOWN_TEXT - 1] + "…"
 
 
-def _heard(groups: Sequence[Scored]) -> Heard:
+def _heard(groups: Sequence[Scored], refused: Mapping[str, int]) -> Heard:
     return Heard(
         groups=len(groups),
         informative=sum(group.informative for group in groups),
-        mean_reward=round(fmean(group.mean_reward for group in groups), DECIMALS),
+        mean_reward=round(mean_reward(groups), DECIMALS),
+        refused=dict(refused),
     )
 
 

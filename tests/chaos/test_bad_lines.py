@@ -36,7 +36,7 @@ PEERS, PORT = 6, 4001
 ROUNDS_PLAYED = int(os.environ.get("CHAOS_ROUNDS", "100"))
 ROUND_S = float(os.environ.get("CHAOS_ROUND_S", "8"))
 DELAY_S, LOSS = 0.5, 0.3
-BAD_WORDS = ("Traceback", "never retrieved", "died of a bug", "Exception in callback", "Unhandled")
+BAD_WORDS = ("Traceback", "never retrieved", "died of a bug", "was destroyed", "Exception in callback", "Unhandled")
 
 
 @pytest.fixture

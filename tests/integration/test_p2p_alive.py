@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -95,6 +96,37 @@ async def test_rollouts_handed_over_while_p2pd_hangs_and_dies_are_announced_by_t
         assert (await ours.queue.backlog(ROLLOUTS_LOCAL), await ours.queue.dead(ROLLOUTS_LOCAL)) == (0, [])
 
 
+async def test_rollouts_are_announced_however_long_p2pd_cannot_be_started(tmp_path, monkeypatch):
+    monkeypatch.setattr("shared.queue.memory.MAX_ATTEMPTS", 1)  # given up at once by the queue; not by the service
+    async with (
+        Household(tmp_path / "a") as ours,
+        Household(tmp_path / "b", initial_peers=ours.addresses) as theirs,
+    ):
+        await until(lambda: ours.facts["connected"] == 1)
+        await ours.open_round()
+        await theirs.open_round()
+        with socket.socket() as thief:
+            thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            (daemon,), port = ours.daemons(), int(ours.addresses[0].split("/")[4])
+            os.kill(daemon, signal.SIGKILL)
+            await until(lambda: took(thief, port), 1)
+            await until(lambda: "daemon" in ours.degraded)
+            assert f"port {port}" in ours.degraded["daemon"]
+            await ours.sample(rollouts_of(ours.peers[0]))
+            await asyncio.sleep(1.5)
+        await theirs.wait_for({*ours.peers}, seconds=20)
+        assert ours.degraded == {}
+
+
+def took(thief: socket.socket, port: int) -> bool:
+    try:
+        thief.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    thief.listen()
+    return True
+
+
 def test_an_identity_is_held_by_one(tmp_path):
     path = identity("a0").path
     with held(path), pytest.raises(SwarmError, match="IDENTITY_PATH"), held(path):
@@ -103,8 +135,7 @@ def test_an_identity_is_held_by_one(tmp_path):
         pass
 
 
-async def test_a_cloned_identity_is_told_and_heals(tmp_path, often, monkeypatch):
-    monkeypatch.setattr("services.p2p.network.sightings.CLONE_S", 6.0)
+async def test_a_cloned_identity_is_told(tmp_path, often, monkeypatch):
     monkeypatch.setattr("services.p2p.network.sightings.SKEW_S", -120.0)  # both began a moment ago
     (tmp_path / "b" / "identities").mkdir(parents=True)
     (tmp_path / "b" / "identities" / "peer-0.pem").write_bytes(identity("a-0").path.read_bytes())

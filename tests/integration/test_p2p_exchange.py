@@ -29,10 +29,11 @@ from shared.household import (
     wish_for_peer,
     withdraw_wish,
 )
-from shared.messages import Round
+from shared.messages import Heard, Round, Trained
 from shared.queue.memory import MemoryQueue, MemoryStore
 from shared.runtime import Context
 from shared.streams import EVENTS, ROLLOUTS_LOCAL, ROLLOUTS_PEER, ROUNDS, SUBMISSIONS
+from tests.examples import EXAMPLES
 from tests.p2p_kit import SWARM, announcement_of, identity, rollouts_of, settings_of, until
 
 
@@ -420,6 +421,45 @@ async def test_a_store_that_lost_everything_is_told_again_who_is_hosted(tmp_path
         ours.store._values.clear()
         await asyncio.sleep(0.3)
         assert await hosted_peers(ours.store) == [identity("a0").peer_id]
+
+
+async def test_whoever_sends_anothers_rollouts_is_found_out_even_if_he_comes_first(tmp_path, monkeypatch):
+    monkeypatch.setattr("services.p2p.trust.notes.SELDOM_S", 0.0)
+    ann, eve = identity("ann").peer_id, identity("eve").peer_id
+    theft = body_of(rollouts_of(ann).model_copy(update={"peer_id": eve}))
+    async with Household(World(), tmp_path, "a0", quarantine={"budget": 1, "half_life_s": 600}) as ours:
+        ours.stranger("ann", body_of(rollouts_of(ann)))
+        await ours.open_round()
+        ours.write("ann", b"unreachable", size=1_500_000)  # there is such a peer
+        await asyncio.sleep(0.6)
+        ours.stranger("eve", theft)
+        ours.write("eve", theft)
+        await asyncio.sleep(0.6)
+        ours.write("ann", body_of(rollouts_of(ann)))
+        ours.stranger("ann", body_of(rollouts_of(ann)))
+        await until(lambda: ours.arrived() == [ann])
+        await ours.open_round(3)
+        await until(ours.events)
+        assert ours.events()[0].rejected["copied"] == 1
+        notes = {note.peer_id: note for note in await peer_notes(ours.store)}
+        assert (notes[eve].quarantined, notes[eve].reason) == (True, "copied")
+        assert not notes[ann].quarantined
+
+
+async def test_whose_answers_the_trainers_find_to_be_none_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("services.p2p.trust.notes.SELDOM_S", 0.0)
+    eve, body = identity("eve").peer_id, body_of(rollouts_of(identity("eve").peer_id))
+    async with Household(World(), tmp_path, "a0", quarantine={"budget": 1, "half_life_s": 600}) as ours:
+        ours.stranger("eve", body)
+        await ours.open_round()
+        ours.write("eve", body)
+        await until(lambda: ours.arrived() == [eve])
+        found = Heard(groups=0, informative=0, mean_reward=0.0, refused={"altered": 1})
+        told = next(one for one in EXAMPLES if isinstance(one, Trained)).model_copy(update={"heard": {eve: found}})
+        await ours.queue.publish(EVENTS, told.model_copy(update={"round": 1, "stage": 0}))
+        while not (notes := await peer_notes(ours.store)) or not notes[0].quarantined:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        assert (notes[0].peer_id, notes[0].reason) == (eve, "forged")
 
 
 async def test_where_we_are_registered_ourselves_only_registered_peers_are_heard(tmp_path, monkeypatch):

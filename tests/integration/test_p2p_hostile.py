@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import time
 
 import msgpack
@@ -11,10 +13,14 @@ from hivemind.p2p import PeerID
 from hivemind.p2p.p2p_daemon_bindings.control import P2PHandlerError
 from hivemind.proto import dht_pb2
 from p2p_lab import Household, Stranger
+from test_p2p_process import Service
 
 from services.p2p.wire.announcement import sign
 from services.p2p.wire.buckets import Place
-from shared.streams import EVENTS
+from shared.household import PeerNote, peer_notes
+from shared.messages import Round
+from shared.queue.redis import RedisQueue, RedisStore, connect
+from shared.streams import EVENTS, ROUNDS
 from tests.p2p_kit import SWARM, announcement_of, identity, rollouts_of, until
 
 KEY = DHTID.generate(source=Place(1, 0).key(SWARM)).to_bytes()
@@ -80,3 +86,34 @@ async def test_what_strangers_store_is_gone_when_its_round_is_over(tmp_path):
         assert not await eve.announce(b"body", 2)
         told = announcement_of(identity("eve"), b"body", 31)
         assert await eve.write(sign(told, eve.identity), number=31, expiration=told.expires)
+
+
+async def test_a_peer_that_is_left_alone_stays_so_when_the_service_is_killed(tmp_path, redis_server):
+    service, store = Service(tmp_path, redis_server, SWARM_NAME=SWARM), RedisStore(connect(redis_server.url))
+    queue = RedisQueue(connect(redis_server.url))
+
+    async def started() -> str:
+        service.start()
+        await until(service.facts, 30)
+        return service.facts()["addresses"].split()[0]
+
+    async def notes(eve: Stranger) -> PeerNote | None:
+        return next((note for note in await peer_notes(store) if note.peer_id == eve.peer and note.quarantined), None)
+
+    async with await Stranger("eve").start(await started()) as eve:
+        now = time.time()
+        await queue.publish(ROUNDS, Round(number=1, stage=0, opened_at=now, deadline=now + 300))
+        for attempt in range(3):
+            await eve.announce(b"rubbish %d" % attempt)
+            await asyncio.sleep(1.5)
+        while (before := await notes(eve)) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        service.end(signal.SIGKILL)
+        await store.take("peers:notes")
+        await started()
+        while (after := await notes(eve)) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        assert (after.reason, after.accepted) == ("rubbish", 0)
+        assert after.until == pytest.approx(before.until, abs=5)
+        assert after.until > time.time() + 60
+    service.end(signal.SIGTERM)

@@ -17,7 +17,7 @@ import pytest
 import redis
 
 from shared.household import HOSTED, STATE
-from tests.conftest import RedisServer
+from tests.conftest import RedisServer, free_port
 from tests.p2p_kit import identity
 
 
@@ -130,6 +130,15 @@ def test_a_taken_port_ends_it_with_one_line(tmp_path, redis_server):
     assert service.process.returncode == 1
     assert "P2P_PORT" in log
     assert "Traceback" not in log
+
+
+def test_a_bootnode_prints_what_others_need_to_join_and_needs_no_trainer(tmp_path, redis_server):
+    port = str(free_port())
+    told = {"P2P_BOOTNODE": "true", "P2P_PORT": port, "P2P_ANNOUNCE_HOST": "boot.example.org"}
+    service = Service(tmp_path, redis_server, **told).start()
+    wait(service.facts, 30)
+    _, log = service.end(signal.SIGTERM)
+    assert f"INITIAL_PEERS=/dns4/boot.example.org/tcp/{port}/p2p/{identity('process').peer_id}" in log
 
 
 def test_settings_fail_before_anything_heavy_is_imported(tmp_path, redis_server):

@@ -163,7 +163,7 @@ def test_a_round_without_learning_is_legal_counted_by_its_reason_and_told_once(
     assert update.noop == reason and noops(reason) == counted + 1
     assert [words in record.getMessage() for record in caplog.records] == [True]
     assert same(state(trainer.policy, trainer.learner), before)
-    event = report.trained(ALICE, ROUND, groups, [], [], update, Stopwatch(), "")
+    event = report.trained(ALICE, ROUND, groups, [], [], update, Stopwatch(), "", {})
     assert (event.loss, event.gradient_norm, event.changed) == (0.0, 0.0, None)
 
 

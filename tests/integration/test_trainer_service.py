@@ -11,7 +11,7 @@ from statistics import fmean
 
 import pytest
 
-from services.trainer.exchange import PeerFeed, Want, collect
+from services.trainer.exchange import PeerFeed, Want, collect, collect_again
 from services.trainer.loop import Trainer
 from services.trainer.peer import keep_lease, lease_peer
 from services.trainer.service import keep_sent, rounds
@@ -20,7 +20,7 @@ from services.trainer.state.checkpoint import Progress
 from shared.errors import SwarmError
 from shared.health import Health
 from shared.household import LEASE, put_hosted_peers, wishes
-from shared.messages import Heard, Rollouts, Round, Trained
+from shared.messages import Heard, Rollouts, Round, Sampled, Trained, Winners
 from shared.queue.memory import MemoryQueue, MemoryStore
 from shared.runtime import Context
 from shared.settings import load
@@ -353,3 +353,32 @@ async def test_of_too_many_peers_a_random_choice_is_scored(tmp_path):
         await context.queue.publish(ROLLOUTS_PEER, BOBS.model_copy(update={"round": 4, "peer_id": "Qm" + k * 44}))
     got = await collect(context, trainer.feed, trainer.game, opened(4), Want(1, 3, 0.0), trainer._random("x"))
     assert len({group.author for group in got}) == 3
+
+
+async def test_of_stock_nodes_a_share_is_learnt_from_and_nothing_counts(tmp_path):
+    context = context_of()
+    trainer = trainer_of(context, tmp_path, "learner.external_groups=4")
+    right = BOBS.model_copy(update={"round": 1, "groups": BOBS.groups * 3, "signed": False})
+    await context.queue.publish(ROLLOUTS_PEER, right)
+    await context.queue.publish(ROUNDS, opened(1))
+    await trainer.play(opened(1))
+    (trained,) = await trained_of(context.queue)
+    assert (trained.unsigned_groups, trained.seen_peers, trained.heard) == (1, 1, {})
+    said = await all_of(context.queue, SUBMISSIONS)
+    assert [one.winners for one in said if isinstance(one, Winners)] == [(ALICE,)]
+    shown = {one.author: one.signed for one in await all_of(context.queue, EVENTS) if isinstance(one, Sampled)}
+    assert shown == {ALICE: True, BOB: False}
+    assert all(kept.group.signed for kept in trainer.progress.memory.kept)
+
+
+async def test_a_repeated_step_takes_the_same_rollouts_signed_and_not(tmp_path):
+    context = context_of()
+    trainer = trainer_of(context, tmp_path)
+    for signed in (False, True):
+        await context.queue.publish(ROLLOUTS_PEER, BOBS.model_copy(update={"round": 4, "signed": signed}))
+    want = Want(4, 8, 0.0, unsigned=1)
+    first = await collect(context, trainer.feed, trainer.game, opened(4), want, trainer._random("x"))
+    sources = list(dict.fromkeys(group.source for group in first))
+    assert [group.signed for group in first] == [True, False]
+    again = PeerFeed(context.queue, ALICE)
+    assert await collect_again(context, again, trainer.game, opened(4), sources) == first

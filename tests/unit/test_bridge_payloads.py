@@ -69,7 +69,8 @@ def test_payloads_of_another_form_are_refused_in_one_way(layout, tree):
 def test_what_we_write_is_what_a_stock_node_would_and_marked_as_ours():
     ours = rollouts_of(identity("alice").peer_id)
     written = read(value_of(ours, completions=2, room=VALUE.stop))
-    expected = payload(actions=["4", "5"], metadata={"difficulty": 1, "source_dataset": "basic_arithmetic"})
+    metadata = {**ours.groups[0].question.metadata, "source_dataset": "basic_arithmetic"}
+    expected = payload(actions=["4", "5"], metadata=metadata)
     assert written == batches({**expected, "metadata": {"rlswarm": 1}})
     assert groups_of(packed(written)) == ()
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.coordinator import sender as module
 from services.coordinator.chain import ChainDown, ChainError
 from services.coordinator.rpc import Rpc
 from services.coordinator.sender import Sender, Transaction
@@ -15,6 +16,7 @@ class Node:
         self.refusal: str | None = None
         self.mines = True
         self.sent: list[str] = []
+        self.asked: list[str] = []  # nonces sent, and those (with ?) whose receipt was wanted
         self.broken: object = None
 
     def make_batch_request(self, requests):
@@ -24,6 +26,8 @@ class Node:
         return answers[::-1]  # a server may answer in any order
 
     def _answer(self, method, arguments):
+        if method in ("eth_sendRawTransaction", "eth_getTransactionReceipt"):
+            self.asked.append(arguments[0].split()[0] + "?" * method.endswith("Receipt"))
         if method == "eth_sendRawTransaction":
             self.sent.append(arguments[0])
             if self.refusal:
@@ -62,6 +66,24 @@ async def test_nonces_are_counted_here_and_the_first_is_sent_last(node, sender):
     assert [receipt["hash"] for receipt in receipts] == ["7 at 100", "8 at 100", "9 at 100"]
     assert node.sent == ["8 at 100", "9 at 100", "7 at 100"]
     assert await sender.send([]) == []
+
+
+async def test_a_portion_is_mined_before_the_next_where_the_node_mines_at_once(node, sender, monkeypatch):
+    monkeypatch.setattr(module, "PORTION", 2)
+    assert len(await sender.send([CALL] * 5)) == 5
+    assert node.asked == ["8", "7", "8?", "10", "9", "10?", "11", "7?", "8?", "9?", "10?", "11?"]
+
+
+async def test_portions_go_one_behind_the_other_where_blocks_take_their_time(node, sender, monkeypatch):
+    monkeypatch.setattr(module, "PORTION", 2)
+    monkeypatch.setattr(module, "AT_ONCE_S", 0.02)
+    node.mines = False
+    with pytest.raises(ChainError, match="5 transactions were not mined"):
+        await sender.send([CALL] * 5)
+    sent = [one for one in node.asked if not one.endswith("?")]
+    assert sent == ["8", "7", "10", "9", "11"]
+    last = node.asked.index("11")
+    assert set(node.asked[2:last]) == {"8?", "10", "9"}  # only the first portion is waited for
 
 
 async def test_what_is_not_mined_in_time_is_replaced_at_a_higher_price_until_it_is(node, sender):

@@ -104,7 +104,7 @@ def test_a_key_takes_so_many_peers_and_knows_those_it_has(monkeypatch):
     assert MAX_SUBKEYS * 1_500 < 4 * 2**20  # all of them fit into one message
 
 
-@pytest.mark.parametrize("bound", ["MAX_PLACES", "MAX_RECORDS"])
+@pytest.mark.parametrize("bound", ["MAX_PLACES", "MAX_RECORDS", "MAX_OF_PEER"])
 def test_the_number_of_keys_and_records_is_bounded_and_what_is_over_makes_room(monkeypatch, bound):
     monkeypatch.setattr(module, bound, 3)
     gate = Watched()
@@ -118,6 +118,14 @@ def test_the_number_of_keys_and_records_is_bounded_and_what_is_over_makes_room(m
     assert gate.offer(number=4)
     known = [gate.knows(place_id(f"rlswarm/lab/{number}/0/0/0")) for number in (1, 2, 3, 4)]
     assert known == [False, False, True, True]
+
+
+def test_who_wrote_what_was_admitted_is_told():
+    gate, seen = Watched(), []
+    gate.on_admitted.append(lambda announcement: seen.append(announcement.peer))
+    assert gate.offer(ANN)
+    assert not gate.offer(EVE, swarm="other")
+    assert seen == [identity(ANN).peer_id]
 
 
 def test_what_has_expired_is_forgotten():

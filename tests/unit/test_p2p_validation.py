@@ -30,7 +30,7 @@ def changed(**fields) -> bytes:
 
 
 def with_metadata(text: str) -> bytes:
-    return body_of(GOOD).replace(b'"metadata":{"difficulty":1}', b'"metadata":{"x":%s}' % text.encode())
+    return body_of(GOOD).replace(b'"metadata":{"difficulty":1', b'"metadata":{"x":%s' % text.encode())
 
 
 def test_a_good_body_passes_and_can_be_published():
@@ -77,6 +77,7 @@ def test_size_and_hash_are_those_announced():
         (changed(round="1"), Reason.MALFORMED),
         (changed(round=1.0), Reason.MALFORMED),
         (changed(round=-1), Reason.MALFORMED),
+        (changed(informative=2), Reason.MALFORMED),
         (changed(extra=1), Reason.MALFORMED),
         (changed(peer_id="x"), Reason.MALFORMED),
         (b"null", Reason.MALFORMED),

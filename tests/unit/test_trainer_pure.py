@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.trainer.exchange import Want, chosen, count, is_enough
+from services.trainer.exchange import PeerFeed, Want, chosen, count, is_enough
 from services.trainer.learning.advantages import advantages, informative
 from services.trainer.learning.mixing import mix, points, winners, within
 from services.trainer.learning.rollout import Scored, source_of
-from shared.messages import Completion, Group, Rollouts
+from shared.messages import Completion, Group, Rollouts, Round
+from shared.queue.memory import MemoryQueue
+from shared.streams import ROLLOUTS_PEER
 from shared.tasks import seed_of
 from tests.examples import ALICE, BOB, QUESTION
 
@@ -173,3 +175,28 @@ def test_who_is_scored_next_signed_ones_first_and_of_the_others_a_quarter(signed
 def test_the_same_peer_stands_apart_where_nobody_signed_for_it():
     one = group(ALICE, 0.0, 1.0)
     assert one.source == ALICE != replace(one, signed=False).source
+
+
+def test_stock_nodes_are_awaited_unless_there_is_enough_without_them():
+    others = {"informative": 3, "heard": 1, "expected": 1, "waited_s": 2.1}
+    assert not is_enough(WANT, **others, awaited=True)
+    assert is_enough(WANT, **others, awaited=False)
+    assert is_enough(WANT, **{**others, "informative": 4}, awaited=True)
+
+
+async def test_a_feed_keeps_what_nobody_signed_for_apart_and_awaits_it_as_long_as_it_came_lately():
+    queue, said = MemoryQueue(), arrived(1, 0).popitem()[1]
+    feed = PeerFeed(queue, BOB)
+    rounds = [Round(number=number, stage=0, opened_at=0.0, deadline=20.0) for number in range(6)]
+    await queue.publish(ROLLOUTS_PEER, said.model_copy(update={"signed": False}))
+    await queue.publish(ROLLOUTS_PEER, said)
+    await feed.poll(0.0)
+    assert [one.signed for one in feed.of(rounds[1]).values()] == [False, True]
+    assert not feed.awaits_stock(rounds[1])
+    feed.close(rounds[1])
+    assert feed.expected() == 1
+    assert feed.awaits_stock(rounds[2]) and feed.awaits_stock(rounds[4]) and not feed.awaits_stock(rounds[5])
+    await queue.publish(ROLLOUTS_PEER, said.model_copy(update={"round": 2}))
+    await feed.poll(0.0)
+    assert feed.awaits_stock(rounds[2])
+    assert not PeerFeed(queue, BOB).awaits_stock(rounds[0])

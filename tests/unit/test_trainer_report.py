@@ -1,3 +1,4 @@
+from collections import Counter
 from dataclasses import replace
 from random import Random
 
@@ -16,17 +17,26 @@ def group(author, *rewards):
 
 
 def test_those_from_whom_most_could_be_learnt_come_first():
-    found = heard([group(BOB, 1.0, 1.0), group(CAROL, 1.0, 0.0), group(BOB, 0.1, 0.1)])
+    found = heard([group(BOB, 1.0, 1.0), group(CAROL, 1.0, 0.0), group(BOB, 0.1, 0.1)], {})
     assert list(found) == [CAROL, BOB]
     assert (found[BOB].groups, found[BOB].informative, found[BOB].mean_reward) == (2, 0, 0.55)
-    assert heard([]) == {}
+    assert heard([], {}) == {}
 
 
 def test_of_very_many_peers_the_most_informative_are_told():
     peers = [f"Qm{'abcdefghjk'[n // 10]}{'abcdefghjk'[n % 10]}" + "x" * 42 for n in range(70)]
-    found = heard([group(peer, 1.0, float(n < 6)) for n, peer in enumerate(peers)])
+    found = heard([group(peer, 1.0, float(n < 6)) for n, peer in enumerate(peers)], {})
     assert len(found) == 64
     assert set(peers[6:]) == set(found)
+
+
+def test_what_was_left_out_of_a_peers_rollouts_is_told_even_if_nothing_is_left():
+    found = heard([group(CAROL, 1.0, 0.0)], {BOB: Counter(altered=3), CAROL: Counter(unknown_set=1)})
+    assert list(found) == [CAROL, BOB]
+    assert (found[BOB].groups, found[BOB].mean_reward, found[BOB].refused) == (0, 0.0, {"altered": 3})
+    assert (found[CAROL].groups, found[CAROL].refused) == (1, {"unknown_set": 1})
+    honest = [group(f"Qm{'abcdefghjk'[n // 10]}{'abcdefghjk'[n % 10]}" + "x" * 42, 1.0, 0.0) for n in range(70)]
+    assert BOB in heard(honest, {BOB: Counter(altered=1)})
 
 
 def test_the_first_own_group_and_one_of_a_peer_are_shown_with_four_attempts_at_most():
@@ -61,7 +71,7 @@ def test_texts_that_nobody_would_read_to_the_end_are_cut():
 
 def test_what_nobody_signed_for_is_shown_as_such_and_tells_nothing_of_the_peer_it_names():
     strange = replace(group(BOB, 0.0, 1.0), signed=False)
-    assert heard([strange]) == {}
-    assert heard([strange, group(BOB, 0.5, 0.5)])[BOB].groups == 1
+    assert heard([strange], {}) == {}
+    assert heard([strange, group(BOB, 0.5, 0.5)], {})[BOB].groups == 1
     mine, shown = samples(ALICE, ROUND, [group(ALICE, 1.0)], [strange], Random(0))
     assert (mine.signed, shown.signed) == (True, False)

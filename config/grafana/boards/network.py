@@ -71,6 +71,14 @@ def _over_time() -> list[parts.Panel]:
             "Written into the DHT a minute, repetitions included.",
             (f"sum(rate(swarm_p2p_announcements_total{RATE})) * 60", "announcements"),
         ),
+        lines(
+            "Offences, by kind",
+            "A minute's worth: what peers provably did wrong. copied: another peer's rollouts; forged: questions or"
+            " answers that are not the swarm's; foreign: another game's. Too many, and a peer is left alone.",
+            (f"sum by (offence) (rate(swarm_p2p_offences_total{RATE})) * 60", "{{offence}}"),
+            stacked=True,
+            span=24,
+        ),
         lines("Time to announce", "One announcement into the DHT.",
               *quantiles("swarm_p2p_announce_duration_seconds", "announce"), unit="s", span=8),
         lines("Time to look", "All announcements of a round, read from the DHT.",

@@ -59,8 +59,7 @@ class Validator(RecordValidatorBase):  # type: ignore[misc]  # hivemind has no t
 
     def validate(self, record: DHTRecord) -> bool:
         """Whether a record may be stored."""
-        subkey, value = plain(record.subkey, MAX_SUBKEY), plain(record.value)
-        return self._gate.admit(record.key, subkey, value, record.expiration_time)
+        return self._admits(record.key, plain(record.subkey, MAX_SUBKEY), record.value, record.expiration_time)
 
     def sift(self, key: bytes, dictionary: object) -> bool:
         """Drop the bad records of a whole dictionary, keep the good ones."""
@@ -68,10 +67,16 @@ class Validator(RecordValidatorBase):  # type: ignore[misc]  # hivemind has no t
             return False
         with dictionary.freeze():
             for subkey, (value, expiration) in list(dictionary.items()):
-                if not self._gate.admit(key, subkey, plain(value), expiration):
+                if not self._admits(key, subkey, value, expiration):
                     del dictionary[subkey]
         dictionary.latest_expiration_time = max((item.expiration_time for item in dictionary.data.values()), default=0)
         return bool(dictionary.data)
+
+    def _admits(self, key: bytes, subkey: object, packed: bytes, expiration: float) -> bool:
+        if subkey is None or (value := plain(packed)) is None:
+            self._gate.refuse(Reason.MALFORMED, key, subkey, packed)
+            return False
+        return self._gate.admit(key, subkey, value, expiration)
 
 
 class Shelf(DHTLocalStorage):  # type: ignore[misc]  # hivemind has no types

@@ -54,7 +54,7 @@ class HostedPeers:
         self._turn, self._reads = itertools.count(), itertools.count()
         self._told: dict[str, str] = {}  # hosted peer -> the key of its last announcement
         self.sightings = Sightings(settings.announce_s, time.time)
-        gate.on_admitted = self.sightings.see
+        gate.on_admitted.append(self.sightings.see)
         self.hosted = tuple(identity.peer_id for identity in identities)
         for peer in self.hosted:
             self.sightings.host(peer)
@@ -154,7 +154,7 @@ class HostedPeers:
 
     async def read_stock(self, round_number: int) -> dict[str, bytes]:
         """See `PeerNetwork.read_stock`."""
-        return await self._reader().read(key_of(round_number), STOCK_BEAM)
+        return await self._reader().read(key_of(round_number), STOCK_BEAM, quick=False)
 
     async def fetch(self, peer: str, sha256: str) -> bytes:
         """See `PeerNetwork.fetch`."""

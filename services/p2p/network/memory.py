@@ -31,7 +31,7 @@ class MemoryNetwork:
         self.dead: set[str] = set()
         self._world, self._swarm, self._gate = world, swarm, gate
         self.sightings = Sightings(3_600, time.time)
-        gate.on_admitted = self.sightings.see
+        gate.on_admitted.append(self.sightings.see)
         for peer in hosted:
             self.sightings.host(peer)
         self._serve: Serve = lambda sha256, remote: None

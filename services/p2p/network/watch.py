@@ -2,7 +2,7 @@
 
 every second: does each p2pd run, is our connection to it open, does it answer?
 dead           started anew at once, same identity, same port
-silent         started anew after `SILENCES` questions: 3 x (2 s + 1 s) at most
+silent         started anew after `SILENCES` questions: 3 x (1.7 s + 1 s) at most
 """
 
 from __future__ import annotations

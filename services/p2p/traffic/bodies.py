@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from collections.abc import Callable
 from hashlib import sha256
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from services.p2p import metrics
+from services.p2p.trust.budget import Budget
 from services.p2p.trust.tally import Tally
 from shared.messages import Rollouts
 from shared.queue import Store
@@ -16,6 +19,8 @@ INDEX = "bodies"  # JSON list of Kept
 BODY = "body:"  # + sha256
 TTL_S = 3_600.0
 SERVINGS = 8  # of one body to one peer: retries, not a way to use up our line
+MAX_SERVINGS = 65_536  # peer and body, counted at once
+ASKER_BYTES, ALL_BYTES = 64 * 2**20, 512 * 2**20  # a minute, to one peer and to all: what waits to be sent is memory
 
 
 class Kept(BaseModel):
@@ -38,8 +43,11 @@ _INDEX: TypeAdapter[list[Kept]] = TypeAdapter(list[Kept])
 class Bodies:
     """Written by the outbox, read by the network."""
 
-    def __init__(self, store: Store, tally: Tally, rounds_kept: int) -> None:
-        self._store, self._tally, self._rounds_kept = store, tally, rounds_kept
+    def __init__(
+        self, store: Store, tally: Tally, rounds_kept: int, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store, self._tally, self._rounds_kept, self._monotonic = store, tally, rounds_kept, monotonic
+        self._budget = Budget(ASKER_BYTES, ALL_BYTES)
         self._kept: dict[tuple[int, int, str], Kept] = {}  # round, stage, peer: the newest of each
         self._bodies: dict[str, bytes] = {}
         self._servings: Counter[tuple[str, str]] = Counter()
@@ -88,9 +96,15 @@ class Bodies:
     def serve(self, digest: str, remote: str) -> bytes | None:
         """A body for a peer that asks; None if it is not here or this peer has had it often enough."""
         body = self._bodies.get(digest)
-        if body is None or self._servings[digest, remote] >= SERVINGS:
+        if (
+            body is None
+            or self._servings[digest, remote] >= SERVINGS
+            or not self._budget.take(remote, len(body), self._monotonic())
+        ):
             metrics.REFUSED.inc()
             return None
+        if len(self._servings) >= MAX_SERVINGS:
+            self._servings.clear()
         self._servings[digest, remote] += 1
         self._tally.send(len(body))
         return body

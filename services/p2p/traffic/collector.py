@@ -16,8 +16,7 @@ from services.p2p.settings import P2PSettings
 from services.p2p.traffic.choice import Offer, choose
 from services.p2p.traffic.course import Course, Open
 from services.p2p.trust.notes import Notes
-from services.p2p.trust.offence import Offence
-from services.p2p.trust.reputation import Reputation
+from services.p2p.trust.scrutiny import Scrutiny
 from services.p2p.trust.tally import Tally
 from services.p2p.wire.announcement import Announcement, verify
 from services.p2p.wire.rejection import Reason, Rejected
@@ -42,14 +41,14 @@ class Collector:
         context: Context,
         network: PeerNetwork,
         tally: Tally,
-        reputation: Reputation,
+        scrutiny: Scrutiny,
         now: Callable[[], float],
         random: Random,
     ) -> None:
         self._settings, self._context, self._network = settings, context, network
-        self._tally, self._reputation, self._now, self._random = tally, reputation, now, random
+        self._tally, self._scrutiny, self._now, self._random = tally, scrutiny, now, random
         self._slots = asyncio.Semaphore(settings.fetch_concurrency)
-        self.notes = Notes(context.store, reputation)
+        self.notes = Notes(context.store, scrutiny.reputation)
 
     def choose(self, at: Open, found: Mapping[str, bytes]) -> list[Announcement]:
         """Whose bodies to fetch now, of all that was found; their courses have begun."""
@@ -57,7 +56,7 @@ class Collector:
         due = {peer: told for peer in looked_at if (told := self._judge(at, peer, found[peer])) is not None}
         now, room = self._now(), self._settings.max_peers - len(at.courses.keys() - due.keys())
         offers = [
-            Offer(peer, told.informative, 1 / (1 + self._reputation.weight(peer, now)), known=peer in at.known)
+            Offer(peer, told.informative, 1 / (1 + self._scrutiny.reputation.weight(peer, now)), known=peer in at.known)
             for peer, told in due.items()
         ]
         chosen = [due[offer.peer] for offer in choose(offers, at.need, at.claims, room, self._random)]
@@ -99,7 +98,7 @@ class Collector:
             raise Rejected(Reason.LATE)
         if course is not None and course.accepted:
             raise Rejected(Reason.DUPLICATE)
-        if self._reputation.holds(peer, now):
+        if self._scrutiny.reputation.holds(peer, now):
             raise Rejected(Reason.QUARANTINED)
         if announcement.size > self._settings.body_limit:
             raise Rejected(Reason.TOO_LARGE)
@@ -117,9 +116,11 @@ class Collector:
         peer, course = announcement.peer, at.courses[announcement.peer]
         try:
             rollouts = await self._fetch(announcement)
+            self._scrutiny.inspect(rollouts)
             if at.closed or self._now() > at.round.deadline:
                 raise Rejected(Reason.LATE)
             await self._context.queue.publish(ROLLOUTS_PEER, rollouts)
+            self._scrutiny.took(announcement)
             self._tally.accept()
             self.notes.accept(peer, at.round.number)
             course.done = course.accepted = True
@@ -129,8 +130,7 @@ class Collector:
             log.info("rollouts of %s in round %d dropped: %s", peer, at.round.number, verdict)
             self._reject(at, peer, verdict.reason, course.sha256)
             course.done = True
-            if verdict.reason is not Reason.LATE:
-                self._reputation.fail(peer, Offence.RUBBISH, self._now())
+            self._scrutiny.blame(peer, verdict.reason)
         finally:
             course.busy = False
 
@@ -150,7 +150,7 @@ class Collector:
         if course.tries >= TRIES:
             course.done = True
             self._reject(at, peer, Reason.UNREACHABLE)
-            self._reputation.fail(peer, Offence.UNREACHABLE, self._now())
+            self._scrutiny.blame(peer, Reason.UNREACHABLE)
 
     def close(self, at: Open) -> None:
         """A stage is over: what is still on its way comes too late."""

@@ -26,7 +26,7 @@ from services.p2p.traffic.course import Open
 from services.p2p.traffic.pacing import PATIENCE, SHORTEST_S, next_wait
 from services.p2p.traffic.survey import Survey
 from services.p2p.traffic.watch import Watch
-from services.p2p.trust.reputation import Reputation
+from services.p2p.trust.scrutiny import Scrutiny
 from services.p2p.trust.tally import Tally
 from services.p2p.wire.buckets import Place, bucket_of, level_of
 from shared.household import leases
@@ -51,7 +51,7 @@ class Inbox:
         network: PeerNetwork,
         rounds: Rounds,
         tally: Tally,
-        reputation: Reputation,
+        scrutiny: Scrutiny,
         survey: Survey,
         pulse: Pulse,
         news: asyncio.Event,
@@ -61,7 +61,7 @@ class Inbox:
         self._settings, self._context, self._network, self._rounds = settings, context, network, rounds
         self._tally, self._survey, self._pulse = tally, survey, pulse
         self._news, self._now, self._random = news, now, random or Random()
-        self._collector = Collector(settings, context, network, tally, reputation, now, self._random)
+        self._collector = Collector(settings, context, network, tally, scrutiny, now, self._random)
         self._open: Open | None = None
         self._finished = ""  # key of the final round, once it is over
         self._regulars: frozenset[str] = frozenset()  # peers whose rollouts of the last round were taken

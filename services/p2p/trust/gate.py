@@ -8,6 +8,7 @@ of every answer; bad ones are dropped one by one.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -22,6 +23,7 @@ MAX_SUBKEYS = 2_048  # a dictionary travels in one message of 4 MiB at most: bey
 MAX_PLACES, MAX_RECORDS = 4_096, 16_384  # keys and records that are live at once: some 25 MB in each node
 BEHIND, AHEAD = 8, 16  # rounds before and after the open one: others may see the chain sooner or later than we do
 MAX_STAGES = 16  # of a round, where we know of no round
+MAX_OF_PEER = 128  # live places of one peer: two for each stage of the rounds near the open one
 SWEEP_S = 1.0  # between two looks for what is over
 MAX_PEER_ID = 128  # characters
 
@@ -43,12 +45,14 @@ class Gate:
     ) -> None:
         self._swarm, self._now = swarm, now
         self.on_refused = on_refused or (lambda reason, what: None)
-        self.on_admitted: Callable[[Announcement], object] = lambda announcement: None
+        self.on_admitted: list[Callable[[Announcement], object]] = []
         self.door: Door | None = None  # to stock nodes, where the bridge is on
         self.open_round: Callable[[], Round | None] = lambda: None
         self.members = Members("false", lambda: ())
         self._places: dict[bytes, _Place] = {}
-        self._records, self._swept_at = 0, float("-inf")
+        self._of_peer: Counter[str] = Counter()
+        self._records = 0
+        self._swept_at = float("-inf")
 
     def admit(self, key_id: bytes, subkey: object, value: object, expiration: object) -> bool:
         """Whether a record may stand under this (hashed) key. Never raises."""
@@ -93,24 +97,28 @@ class Gate:
         _check_round(announcement, self.open_round())
         self._count(key_id, announcement)
         self.members.admit(subkey, now)
-        self.on_admitted(announcement)
+        for listener in self.on_admitted:
+            listener(announcement)
 
     def _count(self, key_id: bytes, announcement: Announcement) -> None:
         place = self._places.get(key_id)
         if place is None or announcement.peer not in place.peers:
-            if self._is_full(place):
+            if self._is_full(place, announcement.peer):
                 self._sweep()
                 place = self._places.get(key_id)
-            if self._is_full(place):
+            if self._is_full(place, announcement.peer):
                 raise Rejected(Reason.CROWDED)
+            self._of_peer[announcement.peer] += 1
             self._records += 1
         place = self._places.setdefault(key_id, _Place(announcement.round))
         place.peers[announcement.peer] = max(announcement.expires, place.peers.get(announcement.peer, 0.0))
 
-    def _is_full(self, place: _Place | None) -> bool:
+    def _is_full(self, place: _Place | None, peer: str) -> bool:
         if place is None and len(self._places) >= MAX_PLACES:
             return True
-        return self._records >= MAX_RECORDS or (place is not None and len(place.peers) >= MAX_SUBKEYS)
+        if place is not None and len(place.peers) >= MAX_SUBKEYS:
+            return True
+        return self._records >= MAX_RECORDS or self._of_peer[peer] >= MAX_OF_PEER
 
     def _sweep(self) -> None:
         """Forget what has expired, and the rounds that are over."""
@@ -123,7 +131,8 @@ class Gate:
             place.peers = {peer: until for peer, until in place.peers.items() if until > now}
             if not place.peers or place.round < first:
                 del self._places[key_id]
-        self._records = sum(len(place.peers) for place in self._places.values())
+        self._of_peer = Counter(peer for place in self._places.values() for peer in place.peers)
+        self._records = self._of_peer.total()
 
 
 def _check_round(announcement: Announcement, open_: Round | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from services.p2p.trust.members import Members
+from services.p2p.trust.originals import Originals
 from shared.household import members, members_mark
 from shared.runtime import Context
 
@@ -14,10 +15,10 @@ LOOK_S = 1.0
 
 
 class Roster:
-    """Keeps `Members.listed` as new as the store."""
+    """Keeps `Members.listed` as new as the store, and tells whose questions there are."""
 
-    def __init__(self, known: Members, context: Context) -> None:
-        self._known, self._context = known, context
+    def __init__(self, known: Members, originals: Originals, context: Context) -> None:
+        self._known, self._originals, self._context = known, originals, context
         self._mark = ""
 
     async def run(self) -> None:
@@ -33,6 +34,8 @@ class Roster:
         _, mark = await members_mark(store)
         if mark != self._mark:
             self._mark, self._known.listed = mark, frozenset((await members(store)).peers)
+            for peer in self._known.listed:
+                self._originals.know(peer)
         if self._known.only != before:
             log.info("rollouts are taken from %s", "registered peers only" if self._known.only else "all peers")
         self._context.health.facts["members"] = len(self._known.listed or ()) if self._known.only else "all"

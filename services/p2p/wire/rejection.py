@@ -30,7 +30,8 @@ class Reason(StrEnum):
     WRONG_HASH = "wrong_hash"
     WRONG_COUNT = "wrong_count"  # groups, announced and sent
     TOO_MANY = "too_many"  # groups, completions or peers
-    COPIED = "copied"  # another peer's rollouts
+    COPIED = "copied"  # another peer's rollouts, provably
+    REPEATED = "repeated"  # groups that another peer sent before; whose they are cannot be told
     UNREACHABLE = "unreachable"  # the body could not be fetched
     # neither alone is bad
     DUPLICATE = "duplicate"  # a peer's second body of a round

@@ -5,6 +5,7 @@ A game is whatever has these methods; the round (`loop.py`) knows nothing else o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from pydantic import JsonValue
 from services.trainer.forward.sampling import sample_with_log_probs
 from services.trainer.games.tasks import Tasks
 from services.trainer.learning.rollout import Scored
+from services.trainer.metrics import REFUSED_GROUPS
 from services.trainer.model.policy import Policy
 from services.trainer.settings import GameSettings
 from shared.messages import Question, Rollouts, Round
@@ -22,6 +24,8 @@ from shared.tasks import seed_of
 
 class Game(Protocol):
     """What is played in a round."""
+
+    refused: dict[str, Counter[str]]  # what `score` left out in this round: author -> reason -> groups
 
     @property
     def stages(self) -> int:
@@ -54,6 +58,7 @@ class AnswerGame:
     def __init__(self, policy: Policy, tasks: Tasks, settings: GameSettings, *, peer: str, seed: int) -> None:
         self.policy, self.tasks, self.settings = policy, tasks, settings
         self.peer, self.seed = peer, seed
+        self.refused: dict[str, Counter[str]] = {}
 
     def sample(self, step: int, questions: range, round_: Round | None = None) -> list[Scored]:
         """See `Game.sample`; with the same weights, the same answers too."""
@@ -89,13 +94,18 @@ class AnswerGame:
 
     def score(self, rollouts: Rollouts) -> list[Scored]:
         """See `Game.score`."""
-        return [
-            Scored(
-                author=rollouts.peer_id,
-                question=question,
-                completions=group.completions,
-                rewards=tuple(self.reward(question, completion.text) for completion in group.completions),
-            )
-            for group in rollouts.groups
-            if (question := self.tasks.recognise(group.question)) is not None
-        ]
+        found = []
+        for group in rollouts.groups:
+            reason, question = self.tasks.verdict(group.question)
+            if reason:
+                self.refuse(rollouts, reason)
+            else:
+                rewards = tuple(self.reward(question, completion.text) for completion in group.completions)
+                found.append(Scored(rollouts.peer_id, question, group.completions, rewards))
+        return found
+
+    def refuse(self, rollouts: Rollouts, reason: str) -> None:
+        """Count a group that is left out; a reason of REFUSED_GROUPS."""
+        REFUSED_GROUPS.labels(reason).inc()
+        if rollouts.signed:  # or anybody could speak ill of the peer that is named
+            self.refused.setdefault(rollouts.peer_id, Counter())[reason] += 1

@@ -21,7 +21,6 @@ from typing import Any
 import reasoning_gym
 from reasoning_gym.utils import extract_answer
 
-from services.trainer.metrics import REFUSED_GROUPS
 from shared.messages import Question
 from shared.question_files import QuestionFile
 from shared.tasks import ITEMS, Deck, Entry, Mix, Source, TaskSet, is_held_out
@@ -65,30 +64,11 @@ class Tasks:
         return question.dataset in self.names
 
     def recognise(self, question: Question) -> Question | None:
-        """A peer's question as it is made here; None, counted by reason, if nothing may be learnt from it."""
-        reason, own = self._verdict(question)
-        if reason:
-            REFUSED_GROUPS.labels(reason).inc()
-            return None
-        return own
+        """A peer's question as it is made here; None if nothing may be learnt from it."""
+        reason, own = self.verdict(question)
+        return None if reason else own
 
-    def score(self, question: Question, completion: str) -> float:
-        """Reward of a completion, 0 to 1: what the scorer gives the text between the answer tags, 0 without any.
-
-        A scorer that chokes on hostile text or metadata gives 0 too; that is the completion's fault, not ours.
-        """
-        answer = extract_answer(completion, tag_name="answer")
-        if answer is None or not self.knows(question):
-            return 0.0
-        entry: Entry = {"question": question.text, "answer": question.answer, "metadata": dict(question.metadata)}
-        try:
-            reward = float(self._deck.sources[question.dataset].score_answer(answer, entry))
-        except Exception as error:  # third-party scorers raise anything on malformed input
-            log.debug("the scorer of %s failed: %s", question.dataset, error)
-            return 0.0
-        return min(1.0, max(0.0, reward)) if math.isfinite(reward) else 0.0
-
-    def _verdict(self, question: Question) -> tuple[str, Question]:
+    def verdict(self, question: Question) -> tuple[str, Question]:
         """A reason of REFUSED_GROUPS ("": none), and the question as it is made here."""
         if not self.knows(question):
             return "unknown_set", question
@@ -107,6 +87,22 @@ class Tasks:
         if made is None or (made.text, made.answer) != (question.text, question.answer):
             return "altered", question
         return "", made.model_copy(update={"dataset": question.dataset})
+
+    def score(self, question: Question, completion: str) -> float:
+        """Reward of a completion, 0 to 1: what the scorer gives the text between the answer tags, 0 without any.
+
+        A scorer that chokes on hostile text or metadata gives 0 too; that is the completion's fault, not ours.
+        """
+        answer = extract_answer(completion, tag_name="answer")
+        if answer is None or not self.knows(question):
+            return 0.0
+        entry: Entry = {"question": question.text, "answer": question.answer, "metadata": dict(question.metadata)}
+        try:
+            reward = float(self._deck.sources[question.dataset].score_answer(answer, entry))
+        except Exception as error:  # third-party scorers raise anything on malformed input
+            log.debug("the scorer of %s failed: %s", question.dataset, error)
+            return 0.0
+        return min(1.0, max(0.0, reward)) if math.isfinite(reward) else 0.0
 
     def _made_by_stock(self, question: Question) -> Entry | None:
         """The same question as a stock node makes it; None if none does."""

@@ -19,11 +19,9 @@ from services.trainer.games.debate import rules
 from services.trainer.games.debate.record import Answers, Critique, Part, Record, Topic
 from services.trainer.games.game import AnswerGame
 from services.trainer.learning.rollout import Scored
-from services.trainer.metrics import REFUSED_GROUPS
 from shared.messages import MAX_GROUPS, MAX_TEXT, Group, Question, Rollouts, Round
-from shared.tasks import seed_of
+from shared.tasks import DEBATE_SEED
 
-SEED = seed_of("debate")  # of the round's questions, everybody's
 TOPICS = 16  # of a round that are remembered
 
 
@@ -59,7 +57,7 @@ class DebateGame(AnswerGame):
         for group in rollouts.groups:
             reason, question = self._verdict(rollouts, group)
             if reason:
-                REFUSED_GROUPS.labels(reason).inc()
+                self.refuse(rollouts, reason)
             elif question is not None:
                 rewards = tuple(self.reward(question, completion.text) for completion in group.completions)
                 found.append(Scored(rollouts.peer_id, question, group.completions, rewards))
@@ -93,7 +91,7 @@ class DebateGame(AnswerGame):
 
     def _opening(self, round_number: int, count: int) -> list[Question]:
         """The round's first questions."""
-        return [self.tasks.question(round_number * MAX_GROUPS + k, SEED) for k in range(count)]
+        return [self.tasks.question(round_number * MAX_GROUPS + k, DEBATE_SEED) for k in range(count)]
 
     def _later(self, round_: Round) -> list[Question]:
         """What this peer asks itself in stage 1 or 2; empty if it heard nothing in the stages before."""
@@ -115,7 +113,7 @@ class DebateGame(AnswerGame):
         except ValidationError:
             return "altered", None
         if part is None:
-            return "", self.tasks.recognise(group.question)
+            return self.tasks.verdict(group.question)
         if part.stage != min(rollouts.stage, 2):
             return "wrong_stage", None
         topic = self._record.topic(part.topic) if self._record.round == rollouts.round else None
