@@ -66,7 +66,8 @@ def rollouts_of(peer: str, kilobytes: int) -> Rollouts:
     """A peer's rollouts of about so many thousand bytes."""
 
     def filled(size: int) -> Rollouts:
-        done = tuple(Completion(text="x" * size, finished=True) for _ in range(G))
+        text = (peer * (size // len(peer) + 1))[:size]  # each its own: what repeats another's is refused
+        done = tuple(Completion(text=text, finished=True) for _ in range(G))
         question = Question(text="What is 2 + 2?", answer="4", dataset="basic_arithmetic")
         groups = tuple(Group(question=question, completions=done) for _ in range(GROUPS))
         return Rollouts(peer_id=peer, round=1, stage=0, groups=groups, informative=INFORMATIVE)
