@@ -26,6 +26,7 @@ contract MarketWorld is World {
     mapping(uint256 game => mapping(uint256 choice => mapping(uint256 who => uint256))) public tokensOf;
     mapping(uint256 game => mapping(uint256 choice => mapping(uint256 who => uint256))) public weightOf;
     mapping(uint256 game => mapping(uint256 who => bool)) public isPaid;
+    mapping(uint256 game => mapping(uint256 who => mapping(uint256 clue => bool))) public hasBet;
     string public fault;
 
     constructor() {
@@ -93,6 +94,8 @@ contract MarketWorld is World {
         _check(now_.state == PredictionMarket.State.Open && _now <= now_.revealBy, "a late bet was taken");
         _check(clue + 1 == now_.cluesShown, "a bet on another clue than is shown");
         _check(bet > 0 && bet <= purse[who] + due, "a bet of tokens that are not there");
+        _check(!hasBet[game][who][clue], "two bets on one clue");
+        hasBet[game][who][clue] = true;
         if (due > 0) nextRound[who] = swarm.currentRound() + 1;
         purse[who] = purse[who] + due - bet;
         uint256 weight = bet * (now_.clueCount - clue);
