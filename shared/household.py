@@ -7,7 +7,8 @@ swarm:bootnodes       multiaddresses of the swarm's entry points      (coordinat
 swarm:members         Members, the peers that are registered on the chain; beside it a mark that changes with it
                                                     (coordinator --> p2p)
 swarm:chain           SwarmState                                      (coordinator --> identity, cli, local)
-swarm:pace            Pace, what the founder wants  (identity --> coordinator)
+swarm:bootnodes:wish  what they shall be             (cli --> coordinator, until it is done)
+swarm:pace            Pace, what the founder wants  (identity, cli --> coordinator)
 peers:notes           PeerNote of each peer heard   (p2p --> identity)
 trainer:phase:<peer>  Activity                      (trainer --> identity)
 starts:<service>:<n>  how often a service was started (every service)
@@ -30,6 +31,7 @@ WISH = "peer:wish:"
 BOOTNODES = "swarm:bootnodes"
 MEMBERS = "swarm:members"
 CHAIN = "swarm:chain"
+BOOTNODES_WISH = "swarm:bootnodes:wish"
 PACE = "swarm:pace"
 NOTES = "peers:notes"
 PHASE = "trainer:phase:"
@@ -61,6 +63,7 @@ class SwarmState(BaseModel):
     winners_settled: int
     finished: bool  # the last round is over and nothing waits for the chain
     leads: bool = False  # this household advances the swarm's rounds
+    owns: bool = False  # its account is an owner of the contract: it may invite
     paused: bool = False  # and does not, because the founder says so
     min_s: float | None = None  # of a round, seconds, as it is now; None where another household leads
     max_s: float | None = None
@@ -201,6 +204,22 @@ async def put_members(store: Store, known: Members) -> None:
     text = known.model_copy(update={"peers": known.peers[:MAX_MEMBERS]}).model_dump_json()
     await store.put(MEMBERS, text)
     await store.put(f"{MEMBERS}:mark", f"{known.swarm} {sha256(text.encode()).hexdigest()}")
+
+
+async def wish_for_bootnodes(store: Store, addresses: list[str]) -> None:
+    """Ask the coordinator to put these on the chain in the place of those that are there."""
+    await store.put(BOOTNODES_WISH, _TEXTS.dump_json(addresses).decode())
+
+
+async def wished_bootnodes(store: Store) -> list[str] | None:
+    """What the founder wants; None: nothing that is not done."""
+    text = await store.get(BOOTNODES_WISH)
+    return _TEXTS.validate_json(text) if text else None
+
+
+async def grant_bootnodes(store: Store) -> None:
+    """It is done."""
+    await store.take(BOOTNODES_WISH)
 
 
 async def swarm_state(store: Store) -> SwarmState | None:

@@ -1,14 +1,15 @@
 """Settings: Hydra groups in `config/` and the environment, validated into frozen models before anything heavy loads.
 
 `${env:VAR,default}` in the YAML reads the environment; there, "" and "None" mean "not set", as RL Swarm users write
-them. What the environment sets wins over the YAML; a command-line override (`learner.lr=1e-4`) wins over both.
+them. What the environment sets wins over an invite (SWARM_INVITE, see invite.py), that over the YAML; a command-line
+override (`learner.lr=1e-4`) wins over all.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from yaml import YAMLError
 
 from shared.errors import SettingsError
+from shared.invite import variables_of
 
 ENV = re.compile(r"\$\{env:(\w+)")
 
@@ -49,6 +51,7 @@ class ServiceSettings(Settings):
     instance: str = Field(pattern=r"^[\w.-]{1,64}$")  # tells replicas apart; stable over restarts
     health_bound_s: float = Field(gt=0)  # longest time without progress that is still healthy
     log_level: str = Field(pattern=r"(?i)^(debug|info|warning|error)$")
+    invite: str | None = None  # into whose swarm this household was invited; None: its own, or told by variables
 
     def redis_password(self) -> str | None:
         """The password of Redis. Raises SettingsError if its file cannot be read."""
@@ -70,9 +73,21 @@ def read_secret(path: Path | None, variable: str) -> str | None:
         ) from error
 
 
-def _env(name: str, default: Any = None) -> Any:
-    value = os.environ.get(name, "").strip()
-    return default if value in ("", "None") else value
+def environment() -> Callable[..., Any]:
+    """Looks up a variable, else what the invite says, else a default. Raises SettingsError if the invite is damaged."""
+
+    def given(name: str) -> str | None:
+        value = os.environ.get(name, "").strip()
+        return None if value in ("", "None") else value
+
+    text = given("SWARM_INVITE")
+    invited = variables_of(text) if text else {}
+
+    def look_up(name: str, default: Any = None) -> Any:
+        found = given(name) or invited.get(name)
+        return default if found is None else found
+
+    return look_up
 
 
 def load(name: str, model: type[S], overrides: Sequence[str] = ()) -> S:
@@ -80,7 +95,7 @@ def load(name: str, model: type[S], overrides: Sequence[str] = ()) -> S:
 
     Raises SettingsError, in one line that names the setting, its environment variable if it has one, and the remedy.
     """
-    OmegaConf.register_new_resolver("env", _env, replace=True)
+    OmegaConf.register_new_resolver("env", environment(), replace=True)
     directory = config_dir()
     if not (directory / f"{name}.yaml").is_file():
         raise SettingsError(f"there is no {name}.yaml in {directory}", "set RLSWARM_CONFIG to the folder config/")

@@ -1,16 +1,16 @@
 """`rlswarm`: found a swarm, look at it, stop it.
 
-up --local --> services.local: supervisord --> Redis, anvil, the services
+up --local, init, join --> services.local: supervisord --> Redis, anvil, the services
+invite --> services.identity.admin --> identity
 eval --> services.trainer.evaluation, in a process of its own
 plot --> services.trainer.tracking.curves, on the run's history files
-status, logs, down --> the run's folder, supervisord's socket, Redis
+status, logs, down, pause, resume, pace, bootnodes --> the run's folder, supervisord's socket, Redis
 login, identity --> the page's REST API, services.identity.admin
 """
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import time
@@ -20,7 +20,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from services.local.folder import NAME, find_run
+from services.cli.options import ModelOption, NameOption, PeersOption, run_name
+from services.cli.own import COMMANDS
+from services.local.folder import find_run
 from services.local.settings import local_settings
 from shared.errors import SettingsError, SwarmError
 
@@ -30,16 +32,15 @@ app = typer.Typer(
     help="A self-hosted swarm that trains language models together by reinforcement learning.",
     pretty_exceptions_enable=False,
 )
-NameOption = Annotated[str | None, typer.Option("--name", help="The run; if not given, the one started last.")]
 
 
 @app.command()
 def up(
     local: Annotated[bool, typer.Option("--local", help="As processes on this machine, without Docker.")] = False,
-    peers: Annotated[int | None, typer.Option(min=1, max=64, help="Trainers on this machine (default: 3).")] = None,
+    peers: PeersOption = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="Stop after so many (default: never).")] = None,
     name: Annotated[str | None, typer.Option(help="Of the run; an old name resumes it (default: the time).")] = None,
-    model: Annotated[str | None, typer.Option(help="Hub id, folder, or auto: what fits (default: embedded).")] = None,
+    model: ModelOption = None,
     no_table: Annotated[bool, typer.Option("--no-table", help="Plain lines, also in a terminal.")] = False,
 ) -> None:
     """Start a swarm, or resume one, and stay with it until it is through or Ctrl-C."""
@@ -48,10 +49,12 @@ def up(
 
     if not local:
         raise SwarmError("only the stack without Docker can be started from here", "run: rlswarm up --local")
-    chosen = name or time.strftime("swarm-%Y%m%d-%H%M%S")
-    if not re.match(NAME, chosen):
-        raise SettingsError(f"{chosen} is no name for a run", "use a-z, 0-9 and -, at most 63 signs")
+    chosen = run_name(name or time.strftime("swarm-%Y%m%d-%H%M%S"))
     raise typer.Exit(run_up(chosen, Asked(peers, rounds, model), local_settings(), with_table=not no_table))
+
+
+for command in COMMANDS:
+    app.command()(command)
 
 
 @app.command()

@@ -93,6 +93,9 @@ class Chain(Protocol):
     async def may_advance(self) -> bool:
         """This account may advance rounds."""
 
+    async def owned_by(self, account: str) -> bool:
+        """Whether an account is among the contract's owners."""
+
     async def owners(self, peers: Sequence[str]) -> list[Owner]:
         """Who registered each peer."""
 
@@ -119,6 +122,9 @@ class Chain(Protocol):
 
     async def set_stages(self, count: int) -> None:
         """Give rounds so many stages, and wait until that is on the chain."""
+
+    async def set_bootnodes(self, addresses: Sequence[str]) -> None:
+        """Put these multiaddresses on the contract in the place of those there, and wait until they are."""
 
     async def advance(self) -> None:
         """Go on to the next stage or round, and wait until it is on the chain."""

@@ -23,7 +23,16 @@ from services.coordinator.recall import Recall
 from services.coordinator.rounds import Advance, ClockState, Extend, Finish, Rules, is_final, tick
 from services.coordinator.settings import ClockSettings
 from services.coordinator.verdicts import Standing
-from shared.household import LEASE, SwarmState, hosted_peers, pace, put_bootnodes, put_swarm_state
+from shared.household import (
+    LEASE,
+    SwarmState,
+    grant_bootnodes,
+    hosted_peers,
+    pace,
+    put_bootnodes,
+    put_swarm_state,
+    wished_bootnodes,
+)
 from shared.messages import Round
 from shared.queue import Entry
 from shared.streams import ROUNDS, SUBMISSIONS
@@ -50,14 +59,15 @@ class Clock:
         self._settings, self._now = settings, now
         self._queue, self._store = link.context.queue, link.context.store
         self._recall = Recall(chain, books, link.context)
-        self._may, self._asked_at = False, float("-inf")  # our role, and when we asked for it
+        self._may, self._owns = False, False  # our roles
+        self._asked_at = float("-inf")  # when we asked for them
         self._opened: Opened | None = None
         self._life = ""  # of the store, see `Store.life`
         self._past: dict[int, frozenset[str]] = {}  # voters of the rounds before the open one
 
     async def step(self) -> None:
         """One look, and what follows from it."""
-        head = await self._staged(await self._contract.head())
+        head = await self._pointed(await self._staged(await self._contract.head()))
         opened = await self._opening(head)
         await self._remind(opened)
         await self._recall.after(head)
@@ -96,6 +106,22 @@ class Clock:
             return head
         health.heal("stages")
         log.info("rounds have %d stages now", wanted)
+        return await self._contract.head()
+
+    async def _pointed(self, head: Head) -> Head:
+        """The contract with the bootnodes that the founder wished for; where that fails, as it is."""
+        wanted, health = await wished_bootnodes(self._store), self._link.context.health
+        if wanted is None:
+            health.heal("bootnodes")
+            return head
+        try:
+            if list(head.bootnodes) != wanted:
+                await self._chain.set_bootnodes(wanted)
+        except ChainError as error:
+            health.degrade("bootnodes", f"they are not what was wished for: {error}")
+            return head
+        await grant_bootnodes(self._store)
+        log.info("the swarm has %d bootnodes now", len(wanted))
         return await self._contract.head()
 
     async def _opening(self, head: Head) -> Opened:
@@ -202,6 +228,7 @@ class Clock:
         """The rules as they are now. Our role is asked for now and then, because the contract's owners change it."""
         if not 0 <= self._now() - self._asked_at < ROLE_S:
             self._may, health = await self._chain.may_advance(), self._link.context.health
+            self._owns = await self._chain.owned_by(self._chain.account)
             if self._settings.leads == "yes" and not self._may:
                 health.degrade("rounds", f"LEAD_ROUNDS=yes, but {self._chain.account} has no STAGE_MANAGER_ROLE")
             else:
@@ -253,6 +280,7 @@ class Clock:
             winners_settled=tally.winners,
             finished=opened.finished and backlog == 0,
             leads=rules.leads,
+            owns=self._owns,
             paused=rules.paused,
             min_s=rules.min_s if rules.leads else None,
             max_s=rules.max_s if rules.leads else None,

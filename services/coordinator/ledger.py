@@ -121,7 +121,11 @@ class LedgerChain:
 
     async def may_advance(self) -> bool:
         """See `Chain.may_advance`."""
-        return self._of_contract()["owner"] == self.account
+        return await self.owned_by(self.account)
+
+    async def owned_by(self, account: str) -> bool:
+        """See `Chain.owned_by`."""
+        return self._of_contract()["owner"].lower() == account.lower()
 
     async def owners(self, peers: Sequence[str]) -> list[Owner]:
         """See `Chain.owners`."""
@@ -175,6 +179,10 @@ class LedgerChain:
             raise ChainError("this account may not set the stages (OnlyOwner)", "set no ROUND_STAGES")
         async with self._one_at_a_time:
             await self._write([(Call(STAGES, (count,)), None)], {"stages": count})
+
+    async def set_bootnodes(self, addresses: Sequence[str]) -> None:
+        """See `Chain.set_bootnodes`: here nobody else would read them."""
+        raise ChainError(f"a ledger keeps no bootnodes, and {len(addresses)} were given", "use a chain: CHAIN_URL")
 
     async def advance(self) -> None:
         """See `Chain.advance`."""

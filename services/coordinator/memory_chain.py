@@ -141,6 +141,10 @@ class MemoryChain:
         """See `Chain.may_advance`."""
         return self._account in self.swarm.managers
 
+    async def owned_by(self, account: str) -> bool:
+        """See `Chain.owned_by`."""
+        return account in self.swarm.managers
+
     async def owners(self, peers: Sequence[str]) -> list[Owner]:
         """See `Chain.owners`."""
         return [self._owner(peer) for peer in peers]
@@ -196,6 +200,13 @@ class MemoryChain:
             raise ChainError("this account may not set the stages (OnlyOwner)", "set no ROUND_STAGES")
         self.swarm.stages = count
         self._see()
+
+    async def set_bootnodes(self, addresses: Sequence[str]) -> None:
+        """See `Chain.set_bootnodes`."""
+        if not await self.may_advance():
+            raise ChainError("this account may not set the bootnodes (OnlyBootnodeManager)", "ask an owner")
+        self.ledger.mine()
+        self.swarm.bootnodes = list(addresses)
 
     async def advance(self) -> None:
         """See `Chain.advance`."""

@@ -7,6 +7,7 @@
       +--transactions- Submitter <--SUBMISSIONS-- trainers, p2p
                            +-------LEDGER-------> identity, local
     chain --logs--> History ---HISTORY----------> identity
+    SWARM_INVITE -> Admission: who was invited sees that the founder owns the contract before anything else happens
 
 Transactions are signed by identity (signer.py): no private key is ever here.
 Rounds are advanced by the clock of the household that leads; all others follow the chain. Without a chain the
@@ -18,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 
 from services.coordinator import metrics
 from services.coordinator.books import Books
@@ -25,6 +27,7 @@ from services.coordinator.chain import Chain, ChainError, ContractMissing
 from services.coordinator.clock import Clock
 from services.coordinator.contract import Contract
 from services.coordinator.history import History
+from services.coordinator.invited import Admission
 from services.coordinator.ledger import LedgerChain
 from services.coordinator.link import Link
 from services.coordinator.settings import LEDGER, CoordinatorSettings
@@ -78,13 +81,14 @@ def chain_of(settings: CoordinatorSettings, signer: Signer) -> Chain:
 
 async def coordinate(settings: CoordinatorSettings, context: Context, chain: Chain) -> None:
     """Clock, submitter and history on one chain, until told to stop or one of them dies."""
+    admission = Admission(settings.invite, settings.home)
     link, books = Link(context), Books(context.store, context.queue)
     contract = Contract(chain, link, settings.swarm_contract, settings.home / "deployment.json")
     rules = settings.clock.model_copy(update={"ledger": settings.chain_url == LEDGER})
     clock = Clock(chain, contract, link, books, rules)
     submitter = Submitter(chain, link, books, consumer=settings.instance, batch=settings.batch, poll_s=settings.poll_s)
     async with asyncio.TaskGroup() as group:
-        group.create_task(keep_time(clock, link, settings.poll_s))
+        group.create_task(keep_time(clock, link, settings.poll_s, lambda: admission.check(chain)))
         group.create_task(submitter.run())
         group.create_task(History(chain, link, settings.poll_s).run())
 
@@ -126,14 +130,16 @@ def _tell(account: Account, context: Context) -> None:
         context.health.degrade("identity", WAITS[account.state])
 
 
-async def keep_time(clock: Clock, link: Link, poll_s: float) -> None:
-    """Look at the chain again and again; the first look decides whether the contract's address is a good one.
+async def keep_time(clock: Clock, link: Link, poll_s: float, admitted: Callable[[], Awaitable[None]]) -> None:
+    """Look at the chain again and again; the first look decides whether invite and contract's address are good.
 
-    Raises ContractMissing if there has never been a contract at the address in the settings.
+    Raises ContractMissing if there has never been a contract at the address in the settings, SettingsError if the
+    invite is foreign.
     """
     seen = False
     while not link.context.stop.is_set():
         try:
+            await admitted()
             await clock.step()
         except ChainError as error:
             if isinstance(error, ContractMissing) and not seen:

@@ -121,8 +121,12 @@ class Web3Chain:
     @believed
     async def may_advance(self) -> bool:
         """See `Chain.may_advance`."""
-        role = await self._ask(Call("STAGE_MANAGER_ROLE()", ()))
-        return bool(await self._ask(Call("hasRole(bytes32,address)", (role, self._account))))
+        return await self._has("STAGE_MANAGER_ROLE()", self._account)
+
+    @believed
+    async def owned_by(self, account: str) -> bool:
+        """See `Chain.owned_by`."""
+        return await self._has("OWNER_ROLE()", account)
 
     @believed
     async def owners(self, peers: Sequence[str]) -> list[Owner]:
@@ -186,6 +190,15 @@ class Web3Chain:
         await self._govern(call, "StageCountSet", "set the stages of rounds", remedy)
 
     @believed
+    async def set_bootnodes(self, addresses: Sequence[str]) -> None:
+        """See `Chain.set_bootnodes`."""
+        remedy = f"grant BOOTNODE_MANAGER_ROLE to {self._account}"
+        await self._govern(Call("clearBootnodes()", ()), "AllBootnodesCleared", "set the bootnodes", remedy)
+        if addresses:
+            call = Call("addBootnodes(string[])", (list(addresses),))
+            await self._govern(call, "BootnodesAdded", "set the bootnodes", remedy)
+
+    @believed
     async def advance(self) -> None:
         """See `Chain.advance`."""
         remedy = f"grant STAGE_MANAGER_ROLE to {self._account}, or set LEAD_ROUNDS=no"
@@ -229,6 +242,10 @@ class Web3Chain:
     async def _ask(self, call: Call) -> Any:
         (data,) = await self._rpc.sure([self._question(call)])
         return self._answer(call.signature, data)
+
+    async def _has(self, role: str, account: str) -> bool:
+        name = await self._ask(Call(role, ()))
+        return bool(await self._ask(Call("hasRole(bytes32,address)", (name, account))))
 
     def _owner(self, account: str) -> Owner:
         if account == NOBODY:  # first: before there is an account of ours, it is NOBODY, too

@@ -6,6 +6,7 @@
     import FILE   use the key of a key file
     rotate        encrypt the key (and log in) with another passphrase
     reset-login   forget who may log in; the next to sign up is the owner
+    invite        print the founder's invite to the swarm; identity has to run
 
 A passphrase is typed, or read from a file that is named: it is never an argument, where every process could read it.
 """
@@ -15,11 +16,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import getpass
+import json
 import os
 import sqlite3
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
 from pathlib import Path
 
 from sqlalchemy import Connection, delete, select, update
@@ -32,10 +37,13 @@ from services.identity.accounts.owners import forget_owner
 from services.identity.accounts.passphrase import Hashes, normal, weakness
 from services.identity.accounts.tables import KEYSTORES, OWNER, PASSWORDS, SESSIONS
 from services.identity.accounts.vault import Unlocker, Vault, WrongPassphrase
+from services.identity.invite import DAYS, MAX_DAYS
 from services.identity.settings import IdentitySettings
 from shared import logs
 from shared.errors import SwarmError
 from shared.settings import load, read_secret
+
+ANSWER_S = 15.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,6 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     command("import", import_, file=True)
     command("rotate", rotate, file=False)
     command("reset-login", reset_login, file=False)
+    inviting = commands.add_parser("invite")
+    inviting.set_defaults(run=invite)
+    inviting.add_argument("--days", type=int, default=DAYS, help=f"for which it is good, at most {MAX_DAYS}")
     return parser
 
 
@@ -152,6 +163,31 @@ def reset_login(settings: IdentitySettings, told: argparse.Namespace) -> str:
     if told.forget_key:
         return "whoever signs up now is the owner, with a new key; the former one is kept in the database, encrypted."
     return "whoever signs up now, with the passphrase that opens the key, is the owner. Is it lost? --forget-key."
+
+
+def invite(settings: IdentitySettings, told: argparse.Namespace) -> str:
+    """From the running identity, which has the key open; what to know about it goes to stderr."""
+    url = f"{settings.signer_url}/invite"
+    token = read_secret(settings.signing_token_file, "SIGNING_TOKEN_FILE") or ""
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+    request = urllib.request.Request(url, json.dumps({"days": told.days}).encode(), headers)  # noqa: S310 - our own address
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=ANSWER_S) as answer:
+            made = json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise _refused(error, told.days) from error
+    except OSError as error:
+        raise SwarmError(f"identity does not answer on port {settings.signer_port}", "see that it runs") from error
+    for warning in made["warnings"]:
+        print(warning, file=sys.stderr)
+    return str(made["invite"])
+
+
+def _refused(error: urllib.error.HTTPError, days: int) -> SwarmError:
+    if error.code == HTTPStatus.UNPROCESSABLE_ENTITY:
+        return SwarmError(f"an invite is not good for {days} days", f"choose 1 to {MAX_DAYS}")
+    told = json.load(error)
+    return SwarmError(told.get("error", f"identity answers {error.code}"), told.get("remedy", "see SIGNING_TOKEN_FILE"))
 
 
 def _log_in_with(connection: Connection, hashed: str) -> None:

@@ -11,6 +11,7 @@
             --/api/ask--> ASKS --> trainer --> ANSWERS --> the browser that asked
     stock nodes --/api/register-peer, ...--> SUBMISSIONS
     coordinator --/sign, on a listener of its own--> signing/ --> the key
+    rlswarm invite --/invite, there too------------> invite.py --> the key
 
 The view is rebuilt from the streams at each start; accounts and the key are kept in STATE_DIR/identity.
 """
@@ -52,7 +53,7 @@ async def run(settings: IdentitySettings, context: Context) -> None:
         here = "localhost" if bound.is_unspecified or bound.is_loopback else host
         log.info("the swarm's page is at http://%s:%d", here, port)
         servers = {server_of(build_app(parts)): sock}
-        if (signing := signing_of(settings, accounts)) is not None:
+        if (signing := signing_of(settings, accounts, context.store)) is not None:
             servers[server_of(signing)] = signer_sock
         async with asyncio.TaskGroup() as group:
             for stream in (ROUNDS, EVENTS, LEDGER, HISTORY):

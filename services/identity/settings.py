@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from shared.errors import SettingsError
+from shared.invite import URL
 from shared.settings import ServiceSettings, read_secret
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / "contracts" / "artifacts"
 CONTAINER = Path("/.dockerenv")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - asked, not bound
 LINK = r"^https?://[^\s<>\"'\\{}]+\{hash\}[^\s<>\"'\\{}]*$"
 HOST_NAME = r"^([a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:.]+)$"
 
@@ -39,9 +42,10 @@ class IdentitySettings(ServiceSettings):
     tls: bool = False  # a reverse proxy before us ends TLS: its X-Forwarded-Proto and X-Forwarded-For are true
     passphrase_file: Path | None = None  # opens the household's key with nobody logged in
     explorer: str | None = Field(None, pattern=LINK)  # shows a transaction: https://host/tx/{hash}
-    invite_chain_url: str | None = Field(
-        None, pattern=r"^(https?|wss?)://[^\s<>\"']+$"
-    )  # what those who join should use
+    invite_chain_url: str | None = Field(None, pattern=URL)  # what those who join should use
+    chain_url: str | None = None  # what our own coordinator uses
+    plays: str = "answer"  # the trainers' game
+    mix: str = "easy"  # of their questions
     session_idle_h: float = Field(12, gt=0)
     session_days: float = Field(7, gt=0)
     kdf: Literal["strong", "fast"] = "strong"  # fast is for tests only, and no variable sets it
@@ -52,6 +56,18 @@ class IdentitySettings(ServiceSettings):
     chain_id: int = Field(ge=1, lt=2**53)  # the only chain that is signed for
     swarm_contract: str | None = Field(pattern=r"^0x[0-9a-fA-F]{40}$")
     artifacts: Path | None
+
+    @property
+    def chain_url_for_others(self) -> str | None:
+        """What an invite says; None: those who join have a way of their own."""
+        ours = self.chain_url if self.chain_url and re.fullmatch(URL, self.chain_url) else None
+        return self.invite_chain_url or ours
+
+    @property
+    def signer_url(self) -> str:
+        """Where the signing listener is asked from the machine or container that it is in."""
+        host = "127.0.0.1" if self.signer_host in EVERYWHERE else self.signer_host
+        return f"http://{host}:{self.signer_port}"
 
     @property
     def contracts(self) -> Path:

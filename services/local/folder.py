@@ -37,7 +37,10 @@ class Plan(BaseModel):
     own_redis: bool  # False: REDIS_URL named one that runs already
     own_chain: bool  # False: CHAIN_URL named one
     ledger: bool = False  # there is no chain, see services/coordinator/ledger.py
-    started_at: float  # unix seconds of the run's first start
+    started_at: float  # unix seconds of the run's first start; 0: it is founded, and was not started yet
+    chain_url: str | None = None  # of a chain that is not ours, by the environment or the invite
+    invite: str | None = None  # by which this run takes part in a swarm; None: it founded its own
+    host: str | None = None  # name or address of this machine for others; None: they are not let in
 
 
 class RunFolder:

@@ -1,6 +1,7 @@
 """Finds a port for everything that listens: the one asked for, the one of the last start, or the next free one.
 
-A port that the environment names is used or the start fails; any other may move, and whoever moves says so. The ports
+A port that the environment names, or that others know, is used or the start fails; any other may move, and whoever
+moves says so. The ports
 of a run are kept in its plan, so that a restart finds its peers, its chain and its page where they were.
 """
 
@@ -24,6 +25,7 @@ class Want:
     default: int
     variable: str | None = None  # environment variable by which a user fixes it
     count: int = 1
+    known: bool = False  # others have been told: where the last start had it, or nowhere
 
 
 @dataclass(frozen=True)
@@ -34,18 +36,18 @@ class Picked:
     notes: list[str]
 
 
-def wants(programs: list[str], peers: int, *, own_redis: bool, own_chain: bool) -> list[Want]:
-    """All that listens in a run; `programs` are those with a health port."""
+def wants(programs: list[str], peers: int, *, own_redis: bool, own_chain: bool, known: bool = False) -> list[Want]:
+    """All that listens in a run; `programs` are those with a health port. `known`: others know peers and chain."""
     wanted = [
         Want("identity", 3000, "IDENTITY_PORT"),
         Want("signer", 3002, "SIGNER_PORT"),
         Want("judge", 8000, "JUDGE_PORT"),
-        Want("p2p", 38331, "P2P_PORT", peers),
+        Want("p2p", 38331, "P2P_PORT", peers, known),
     ]
     if own_redis:
         wanted.append(Want("redis", 6379, "REDIS_PORT"))
     if own_chain:
-        wanted.append(Want("chain", 8545, "CHAIN_PORT"))
+        wanted.append(Want("chain", 8545, "CHAIN_PORT", known=known))
         programs = [*programs, "chain"]
     return wanted + [Want(f"health:{program}", 9400 + index) for index, program in enumerate(programs)]
 
@@ -85,6 +87,11 @@ def _pick_one(
             if start != first and want.variable:
                 notes.append(f"port {first} for {want.name} is taken{_by(first, who)}, took {start}")
             return start
+        if kept and want.known and not fixed:
+            raise SwarmError(
+                f"port {taken} for {want.name} is taken{_by(taken, who)}, and others know this swarm by it",
+                f"end that program, or set {want.variable} and send out new invites",
+            )
         if fixed:
             raise SwarmError(
                 f"{want.variable} asks for port {taken}, which is taken{_by(taken, who)}",

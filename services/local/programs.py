@@ -15,10 +15,12 @@ from pathlib import Path
 
 from services.local.embedded import redis_command
 from services.local.folder import MARK, Plan, RunFolder
+from shared.invite import variables_of
 
 SERVICES = ("coordinator", "identity", "judge", "p2p")
 QUICK_S = 3  # redis and anvil are up at once, or not at all
 EMBEDDED = {"OMP_NUM_THREADS": "1"}  # a tiny model on two threads is 10 times slower than on one
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - all addresses of this machine, where the user said that others may come
 OFF = ("", "None")  # how RL Swarm users write that a variable is not set
 SAY_NO = ("IDENTITY_PASSPHRASE_FILE",)  # those to which an empty value means no, and not the default
 
@@ -79,12 +81,15 @@ def environment(plan: Plan, folder: RunFolder, environ: Mapping[str, str]) -> di
         fixed["REDIS_URL"] = f"redis://127.0.0.1:{plan.ports['redis']}/0"
     if plan.own_chain:
         fixed["CHAIN_URL"] = f"http://127.0.0.1:{plan.ports['chain']}"
+    elif plan.chain_url is not None:
+        fixed["CHAIN_URL"] = plan.chain_url
     if plan.ledger:
         fixed["CHAIN_URL"] = "ledger"
     if plan.rounds is not None:
         fixed["MAX_ROUNDS"] = str(plan.rounds)
     fixed["MODEL_NAME"] = plan.model or "embedded"  # a trainer that is told nothing picks one for its hardware
-    return {**_defaults(plan, folder), **given, **fixed, MARK: str(folder.root)}
+    invited = {**variables_of(plan.invite), "SWARM_INVITE": plan.invite} if plan.invite else {}
+    return {**_defaults(plan, folder), **_for_others(plan), **invited, **given, **fixed, MARK: str(folder.root)}
 
 
 def _defaults(plan: Plan, folder: RunFolder) -> dict[str, str]:
@@ -99,6 +104,16 @@ def _defaults(plan: Plan, folder: RunFolder) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
     }
     return found | (EMBEDDED if plan.model in (None, "embedded") else _for_large_models(plan.peers))
+
+
+def _for_others(plan: Plan) -> dict[str, str]:
+    """How other machines are let in, where the run was told under which address they reach this one."""
+    if plan.host is None:
+        return {}
+    found = {"P2P_HOST": EVERYWHERE, "P2P_ANNOUNCE_HOST": plan.host}
+    if plan.own_chain:
+        found |= {"CHAIN_HOST": EVERYWHERE, "INVITE_CHAIN_URL": f"http://{plan.host}:{plan.ports['chain']}"}
+    return found
 
 
 def _for_large_models(peers: int) -> dict[str, str]:

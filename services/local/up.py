@@ -13,7 +13,7 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,8 @@ from services.local.snapshot import Snapshot
 from services.local.summary import Summary, summarize
 from services.local.supervisor import Supervisor
 from services.local.watch import Watch, follow
-from shared.errors import SwarmError
+from shared.errors import SettingsError, SwarmError
+from shared.invite import parse
 from shared.secret import ensure_secret
 
 
@@ -41,6 +42,8 @@ class Asked:
     peers: int | None = None
     rounds: int | None = None
     model: str | None = None
+    invite: str | None = None
+    host: str | None = None  # under which others reach this machine
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,11 @@ def only_one(folder: RunFolder) -> Iterator[None]:
         yield
 
 
-def prepare(folder: RunFolder, asked: Asked, settings: LocalSettings) -> Prepared:
-    """Find out all that can go wrong before anything is started; raises SwarmError."""
+def prepare(folder: RunFolder, asked: Asked, settings: LocalSettings, parts: Collection[str] | None = None) -> Prepared:
+    """Find out all that can go wrong before anything is started; raises SwarmError.
+
+    `parts` are the programs that will run; None: all of them.
+    """
     folder.create()
     folder.stopping.unlink(missing_ok=True)
     supervisor = Supervisor(folder)
@@ -85,10 +91,13 @@ def prepare(folder: RunFolder, asked: Asked, settings: LocalSettings) -> Prepare
     if ended := sweep(folder):
         notes.append(f"ended {ended} processes that an earlier start of {folder.root.name} left")
     plan, port_notes = make_plan(folder.root.name, asked, settings, saved)
+    if parts is not None and not (saved and saved.started_at):
+        plan = plan.model_copy(update={"started_at": 0.0})
     plan, anvil, chain_notes = _chain(plan, folder, settings)
     folder.write_plan(plan)
     make_secrets(folder)
-    folder.supervisor_conf.write_text(render(folder, programs(plan, folder, anvil), settings))
+    chosen = [program for program in programs(plan, folder, anvil) if parts is None or program.name in parts]
+    folder.supervisor_conf.write_text(render(folder, chosen, settings))
     told = environment(plan, folder, os.environ)
     return Prepared(folder, plan, supervisor, told, False, notes + port_notes + chain_notes)
 
@@ -123,11 +132,15 @@ def make_plan(name: str, asked: Asked, settings: LocalSettings, saved: Plan | No
     peers = asked.peers or (settings.peers if user_sets("P2P_PEERS") or saved is None else saved.peers)
     rounds = asked.rounds or settings.rounds or (saved.rounds if saved else None)
     model = asked.model or settings.model or (saved.model if saved else None)
-    ledger = saved is not None and saved.ledger and not user_sets("CHAIN_URL")
-    own_redis, own_chain = _needs_redis(), not user_sets("CHAIN_URL") and not ledger
+    invite = _invite(asked, saved)
+    host = asked.host or (saved.host if saved else None)
+    chain_url = _chain_url(invite, saved)
+    ledger = saved is not None and saved.ledger and chain_url is None
+    own_redis, own_chain = _needs_redis(), chain_url is None and not ledger
     if own_redis:
         redis_binary()
-    wanted = wants([*SERVICES, *trainers(peers)], peers, own_redis=own_redis, own_chain=own_chain)
+    listening = [*SERVICES, *trainers(peers)]
+    wanted = wants(listening, peers, own_redis=own_redis, own_chain=own_chain, known=host is not None)
     picked = pick(wanted, os.environ, saved.ports if saved else {})
     plan = Plan(
         name=name,
@@ -138,9 +151,32 @@ def make_plan(name: str, asked: Asked, settings: LocalSettings, saved: Plan | No
         own_redis=own_redis,
         own_chain=own_chain,
         ledger=ledger,
-        started_at=saved.started_at if saved else time.time(),
+        started_at=(saved.started_at if saved else 0.0) or time.time(),
+        chain_url=chain_url,
+        invite=invite,
+        host=host,
     )
     return plan, picked.notes
+
+
+def _invite(asked: Asked, saved: Plan | None) -> str | None:
+    """The invite of the command line, of the environment, or of the last start."""
+    given = asked.invite or (os.environ["SWARM_INVITE"] if user_sets("SWARM_INVITE") else None)
+    text = given or (saved.invite if saved else None)
+    return "".join(text.split()) if text else None
+
+
+def _chain_url(invite: str | None, saved: Plan | None) -> str | None:
+    """Where a chain that is not ours is: as the environment, the last start or the invite says; None: we run one."""
+    if user_sets("CHAIN_URL"):
+        return os.environ["CHAIN_URL"].strip()
+    if saved is not None and saved.invite == invite and saved.chain_url:
+        return saved.chain_url
+    if invite is None:
+        return None
+    if (told := parse(invite, None).invite.chain_url) is None:
+        raise SettingsError("the invite names no address of the chain", "set CHAIN_URL to yours, of a tunnel or a VPN")
+    return told
 
 
 def _needs_redis() -> bool:

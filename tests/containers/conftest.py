@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.containers.engine import images, why_not
-from tests.containers.stack import Stack
+from tests.containers.stack import Stack, container_name
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,7 +34,8 @@ def built(engine: None, tmp_path_factory: pytest.TempPathFactory) -> float:
 def founder(built: float, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack that founded a swarm; gone with all that it kept when the module is through."""
     folder: Path = tmp_path_factory.mktemp("founder") / "rlswarm"
-    stack = Stack(folder, "rlswarm-founder")
+    chain = f"http://{container_name('rlswarm-founder', 'chain')}:8545"
+    stack = Stack(folder, "rlswarm-founder", INVITE_CHAIN_URL=chain)
     try:
         yield stack
     finally:

@@ -25,6 +25,11 @@ PEER_PORTS = 4
 TAG = "test"
 
 
+def container_name(project: str, service: str) -> str:
+    """As compose names a service's first container."""
+    return ("-" if compose_command() == ("docker", "compose") else "_").join((project, service, "1"))
+
+
 class Stack:
     """One compose project, in a clone of this repository."""
 
@@ -63,7 +68,7 @@ class Stack:
 
     def name(self, service: str) -> str:
         """The name of a service's first container, by which those of other projects can reach it."""
-        return ("-" if compose_command() == ("docker", "compose") else "_").join((self.project, service, "1"))
+        return container_name(self.project, service)
 
     def compose(self, *arguments: str, timeout: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one compose command in the clone; raises RuntimeError with what it said."""

@@ -156,20 +156,15 @@ def test_two_households_train_in_one_swarm(founder, tmp_path_factory):
     founder.up("--scale", "trainer-cpu=1")
     founder.wait("a round", lambda: founder.history().trained, 120)
     chain = founder.chain()
-    joiner = Stack(
-        tmp_path_factory.mktemp("joiner") / "rlswarm",
-        "rlswarm-joiner",
-        profile="join",
-        CHAIN_URL=f"http://{founder.name('chain')}:8545",
-        SWARM_CONTRACT=chain.contract,
-        INITIAL_PEERS=re.findall(r"INITIAL_PEERS=(\S+)", founder.said("p2p", 10_000))[-1],
-    )
+    invite = founder.execute("identity", "python", "-m", "services.identity.admin", "invite").strip()
+    joiner = Stack(tmp_path_factory.mktemp("joiner") / "rlswarm", "rlswarm-joiner", SWARM_INVITE=invite)
     try:
         joiner.up()  # it waits, healthy and degraded, for what it cannot reach yet
         meet(founder, joiner)
         mine = joiner.wait("a reward of the joiner", lambda: rewards(joiner), 180)
         assert {reward.peer_id for reward in mine}.isdisjoint(founder.history().peers())
         assert joiner.chain().contract == chain.contract
+        assert "invited to the swarm home by its founder" in joiner.said("coordinator", 10_000)
         joiner.wait("the same round on both sides", lambda: abs(joiner.chain().round - founder.chain().round) <= 1, 60)
         for stack in (joiner, founder):
             stack.wait("rollouts of the other household", lambda s=stack: seen(s) > hosted(s), 180)

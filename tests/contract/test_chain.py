@@ -15,6 +15,7 @@ from shared.messages import Registration, Reward, Winners
 from tests.coordinator_kit import ARTIFACTS, PEERS, KeySigner, Node, signer_of
 
 A, B, C = PEERS[:3]
+NODE = "/ip4/203.0.113.7/tcp/38331/p2p/" + A
 NOWHERE = "0x" + "12" * 20
 
 
@@ -112,6 +113,23 @@ async def refused(chain, submission) -> str:
     return result.error
 
 
+async def test_bootnodes_are_replaced_by_who_may_and_nobody_else(chain, world):
+    if isinstance(chain, LedgerChain):
+        with pytest.raises(ChainError, match="ledger keeps no bootnodes"):
+            await chain.set_bootnodes([NODE])
+        return
+    await chain.set_bootnodes([NODE, NODE + "a"])
+    assert (await chain.head()).bootnodes == (NODE, NODE + "a")
+    await chain.set_bootnodes([NODE])
+    assert (await chain.head()).bootnodes == (NODE,)
+    guest = world.chain()
+    guest.use(chain.contract)
+    with pytest.raises(ChainError, match="OnlyBootnodeManager"):
+        await guest.set_bootnodes([])
+    await chain.set_bootnodes([])
+    assert (await chain.head()).bootnodes == ()
+
+
 async def to_round(chain, number: int) -> None:
     for _ in range(number):
         await chain.advance()
@@ -125,6 +143,7 @@ async def test_a_new_contract_is_in_round_0_and_its_founder_leads(chain, world):
     guest = world.chain()
     guest.use(chain.contract)
     assert not await guest.may_advance()
+    assert [await guest.owned_by(account) for account in (chain.account, guest.account)] == [True, False]
     with pytest.raises(ChainError, match="OnlyStageManager"):
         await guest.advance()
 

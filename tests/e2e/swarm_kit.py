@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,25 @@ ROOT = Path(__file__).parents[2]
 
 
 class Swarm:
-    """`rlswarm up --local` in a process of its own."""
+    """`rlswarm up --local`, or another command that stays with a run, in a process of its own."""
 
-    def __init__(self, runs: Path, name: str, *, rounds: int, peers: int = 3) -> None:
+    def __init__(
+        self,
+        runs: Path,
+        name: str,
+        *,
+        rounds: int | None = None,
+        peers: int = 3,
+        command: Sequence[str] = ("up", "--local"),
+        within: Sequence[str] = (),  # what the command is run by, as `ip netns exec NAME`
+    ) -> None:
         self.folder = RunFolder(runs / name)
         self.out = runs / f"{name}.out"
-        command = [sys.executable, "-m", "services.cli", "up", "--local", "--name", name, "--no-table"]
+        told = ["--name", name, "--no-table", "--peers", str(peers), *(["--rounds", str(rounds)] if rounds else [])]
         self.started = time.monotonic()
         with self.out.open("wb") as out:
             self.process = subprocess.Popen(
-                [*command, "--peers", str(peers), "--rounds", str(rounds)],
+                [*within, sys.executable, "-m", "services.cli", *command, *told],
                 cwd=ROOT,
                 env={**os.environ, "RUNS_DIR": str(runs)},
                 stdin=subprocess.DEVNULL,
@@ -53,10 +62,14 @@ class Swarm:
         return next((p.pid for p in programs if p.name == program), 0)
 
     def round(self) -> int:
-        """The last round that any trainer was through with, as their logs say; -1 before the first."""
+        """The last round that any trainer was through with; -1 before the first."""
+        return max(self.rounds(), default=-1)
+
+    def rounds(self) -> set[int]:
+        """The rounds that any trainer was through with, as their logs say."""
         logs = "".join(self.log(f"trainer-{k}") for k in range(8))
         numbers = [line.split("round ")[1].split(":")[0] for line in logs.splitlines() if " earned " in line]
-        return max(map(int, numbers), default=-1)
+        return set(map(int, numbers))
 
     def wait(self, what: str, condition: Callable[[], Any], seconds: float) -> Any:
         """Wait for something to come true while the swarm lives."""
@@ -89,6 +102,12 @@ class Swarm:
             self.process.wait(timeout=60)
 
 
+def contract_on(web3: Web3, address: str) -> Contract:
+    """The swarm's contract, by the committed ABI."""
+    abi = json.loads((ROOT / "contracts" / "artifacts" / "SwarmCoordinator.json").read_text())["abi"]
+    return web3.eth.contract(Web3.to_checksum_address(address), abi=abi)
+
+
 class SavedChain:
     """The chain that a finished run left, started again; looked at with plain web3 and the committed ABI."""
 
@@ -103,8 +122,7 @@ class SavedChain:
             time.sleep(0.05)
 
     def contract(self, address: str) -> Contract:
-        abi = json.loads((ROOT / "contracts" / "artifacts" / "SwarmCoordinator.json").read_text())["abi"]
-        return self.web3.eth.contract(Web3.to_checksum_address(address), abi=abi)
+        return contract_on(self.web3, address)
 
     def stop(self) -> None:
         self.process.terminate()

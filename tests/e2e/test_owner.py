@@ -6,9 +6,12 @@ import sqlite3
 
 import pytest
 from playwright.sync_api import expect
+from web3 import HTTPProvider, Web3
 
 from services.identity.accounts.keystore import decrypt
+from shared.invite import parse
 from tests.browser_kit import chromium, drawn, picture, sign_up
+from tests.e2e.found_kit import check_rewards, trained_together
 from tests.e2e.swarm_kit import Swarm
 
 pytestmark = pytest.mark.timeout(300)
@@ -66,11 +69,26 @@ def test_the_founder_pauses_and_resumes_the_rounds(swarm, page):
     still = swarm.round()
     page.wait_for_timeout(4_000)
     assert swarm.round() == still
-    expect(page.locator("#invitation")).to_contain_text(re.compile(r"SWARM_CONTRACT=0x[0-9a-fA-F]{40}"))
+    expect(page.locator("#invitation")).to_contain_text(re.compile(r"rlswarm1\.[\w-]+\.[\w-]+\.[0-9a-f]{8}"))
     page.goto("/swarm")
     page.get_by_role("button", name="Go on with rounds").click()
     swarm.wait("the rounds", lambda: swarm.round() >= still + 2, 30)
     page.goto("/")
+
+
+def test_a_guest_takes_part_by_the_line_on_the_page(swarm, page):
+    page.goto("/swarm")
+    text = page.locator("#invitation").text_content()
+    page.goto("/")
+    guest = Swarm(swarm.folder.root.parent, "guest", peers=1, command=("join", text))
+    try:
+        guest.wait("rounds together", lambda: trained_together(swarm, guest), 90)
+        guest.wait("groups of others", lambda: re.search(r"own and [1-9]\d* of", guest.log("trainer-0")), 30)
+    finally:
+        guest.stop()
+    plan = guest.folder.read_plan()
+    assert (plan.invite, plan.own_chain) == (text, False)
+    check_rewards(Web3(HTTPProvider(plan.chain_url)), parse(text, None).invite.contract, guest)
 
 
 def test_what_a_reward_is_made_of_is_told(page):

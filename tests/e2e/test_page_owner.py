@@ -31,10 +31,10 @@ def test_a_reward_is_explained_from_the_leaderboard_on(open_page, household):
 
 def test_the_founder_pauses_paces_and_invites_with_and_without_javascript(open_page, browser, site, household):
     household(Household.history, 5)
-    household(Household.chain, 5, leads=True, min_s=5.0, max_s=60.0, quorum=0.75)
+    household(Household.chain, 5, leads=True, owns=True, min_s=5.0, max_s=60.0, quorum=0.75)
     page = open_page(path="/swarm", owner=True)
     check(page)
-    expect(page.locator("#invitation")).to_contain_text("SWARM_NAME=meadow")
+    expect(page.locator("#invitation")).to_contain_text("rlswarm1.")
     assert page.locator(".qr").evaluate("image => image.complete && image.naturalWidth > 50")
     page.get_by_role("button", name="Copy").click()
     expect(page.locator("#copied")).not_to_be_empty()

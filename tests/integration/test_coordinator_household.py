@@ -6,7 +6,7 @@ import pytest
 
 from services.coordinator.chain import ChainError, ContractMissing
 from services.coordinator.memory_chain import Ledger, MemoryChain
-from shared.household import LEASE, bootnodes, swarm_state
+from shared.household import LEASE, bootnodes, swarm_state, wish_for_bootnodes, wished_bootnodes
 from shared.messages import Registration, Reward, Round, Winners
 from shared.streams import ROUNDS, SUBMISSIONS
 from tests.coordinator_kit import PEERS, Household, eventually, settings_of
@@ -138,6 +138,27 @@ async def test_a_finished_swarm_goes_on_when_more_rounds_are_asked_for(tmp_path,
     async with longer.running(chain):
         await until_round(longer, 1)
         await until_state(longer, finished=False)
+
+
+async def test_the_founder_replaces_the_bootnodes_and_a_guest_cannot(tmp_path, chain):
+    address = "/ip4/10.0.0.1/tcp/4001/p2p/" + A
+    household = Household(settings_of(tmp_path))
+    await chain.deploy()
+    household.settings = household.settings.model_copy(update={"swarm_contract": chain.contract})
+    await wish_for_bootnodes(household.store, [address])
+    async with household.running(chain):
+        await eventually(lambda: bootnodes(household.store))
+    assert chain.swarm.bootnodes == [address]
+    assert await wished_bootnodes(household.store) is None
+    guest = Household(household.settings)
+    await wish_for_bootnodes(guest.store, [])
+    async with guest.running(MemoryChain(chain.ledger, "0x" + "9" * 40)) as context:
+        await eventually(lambda: told_of(context, "bootnodes"))
+    assert chain.swarm.bootnodes == [address]
+
+
+async def told_of(context, part):
+    return part in context.health.state()["degraded"]
 
 
 async def test_who_follows_announces_what_the_chain_says_and_passes_its_bootnodes_on(tmp_path, chain):

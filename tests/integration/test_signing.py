@@ -7,13 +7,16 @@ import httpx
 import pytest
 from eth_account import Account
 
+from services.coordinator.invited import read
 from services.coordinator.signer import RemoteSigner, SignerError
 from services.identity.accounts.db import Database
 from services.identity.accounts.vault import Vault
+from services.identity.invite import Invitation, NoInvite
 from services.identity.signing.api import build_signing
 from services.identity.signing.book import Book
 from services.identity.signing.policy import Code, contract_address
 from services.identity.signing.signer import BURST, Signatures
+from tests.invite_kit import invite_of
 from tests.unit.test_signing_policy import CODE, REWARD, SWARM, keccak
 
 TOKEN = "a-token"
@@ -30,7 +33,15 @@ class Identity:
         self.book = Book(self.database)
         code = Code(CODE.implementation, CODE.proxy)
         signatures = Signatures(self.vault, self.book, code, chain_id=7, contract=SWARM, clock=lambda: 0.0)
-        self.app = build_signing(self.vault, signatures, TOKEN)
+        self.asked: list[int] = []
+        self.app = build_signing(self.vault, signatures, TOKEN, self.invitation)
+
+    async def invitation(self, days: int) -> Invitation:
+        self.asked.append(days)
+        if days > 100:
+            raise NoInvite("the chain has not been seen yet", "wait")
+        invite = invite_of(founder=self.vault.address)
+        return Invitation(self.vault.sign_invite(invite), invite, ("Beware.",), True)
 
     def signer(self, token=TOKEN) -> RemoteSigner:
         signer = RemoteSigner("http://identity:3002", token)
@@ -83,6 +94,27 @@ async def test_what_was_deployed_may_be_called_from_then_on_also_after_a_restart
     await again.signer().sign([call(201, to=contract_address(ours, 200))])
     with pytest.raises(SignerError, match="not this swarm's contract"):
         await again.signer().sign([call(202, to=contract_address(ours, 201))])
+
+
+def asking(identity, token=TOKEN):
+    transport = httpx.ASGITransport(identity.app)
+    return httpx.AsyncClient(
+        transport=transport, base_url="http://identity", headers={"Authorization": f"Bearer {token}"}
+    )
+
+
+async def test_the_founders_invite_is_signed_by_the_households_key(identity):
+    async with asking(identity) as client:
+        told = (await client.post("/invite", json={"days": 7})).json()
+        assert read(told["invite"], 0.0).founder == identity.vault.address
+        assert (told["warnings"], identity.asked) == (["Beware."], [7])
+        refused = await client.post("/invite", json={"days": 101})
+        assert (refused.status_code, refused.json()["remedy"]) == (409, "wait")
+        assert (await client.post("/invite", json={"days": 0})).status_code == 422
+        assert (await client.post("/invite", json={"days": 7, "text": "sign this"})).status_code == 422
+    async with asking(identity, "another") as client:
+        assert (await client.post("/invite", json={})).status_code == 401
+    assert identity.asked == [7, 101]
 
 
 @pytest.mark.parametrize("token", ["", "another", TOKEN + "x"])

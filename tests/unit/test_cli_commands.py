@@ -13,6 +13,7 @@ from services.local.settings import local_settings
 from services.local.summary import summarize
 from services.local.up import Asked
 from shared.errors import SwarmError
+from tests.invite_kit import invite_of, text_of
 from tests.unit.test_cli_table import HISTORY, snapshot
 from tests.unit.test_local_conf import plan_of
 from tests.unit.test_local_summary import CHAIN
@@ -29,7 +30,24 @@ def folder(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.mark.parametrize("command", ["up", "down", "status", "logs", "chain", "doctor"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "up",
+        "init",
+        "invite",
+        "join",
+        "pause",
+        "resume",
+        "pace",
+        "bootnodes",
+        "down",
+        "status",
+        "logs",
+        "chain",
+        "doctor",
+    ],
+)
 def test_every_command_explains_itself(command):
     shown = CliRunner().invoke(app, [command, "--help"])
     assert shown.exit_code == 0
@@ -102,6 +120,58 @@ def test_an_expected_failure_is_one_line_and_no_trace(tmp_path, monkeypatch, cap
         main()
     assert ended.value.code == 1
     assert capsys.readouterr().err.startswith("rlswarm: there is no run in")
+
+
+def run(monkeypatch, capsys, *arguments):
+    """Exit code and the one line of a command that fails."""
+    monkeypatch.setattr(sys, "argv", ["rlswarm", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("hello", "damaged"),
+        (text_of(invite_of())[:-1], "damaged"),
+        (text_of(invite_of(expires=86_400)), "expired on 1970-01-02"),
+        ("rlswarm2.a.b.c", "newer version"),
+    ],
+)
+def test_an_invite_that_will_not_do_is_one_line_with_exit_code_2_and_leaves_nothing(
+    tmp_path, monkeypatch, capsys, text, words
+):
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path / "runs"))
+    code, said = run(monkeypatch, capsys, "join", text)
+    assert (code, said.count("\n"), words in said) == (2, 1, True)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_of_another_swarm_is_not_joined_again(folder, monkeypatch, capsys):
+    text = text_of(invite_of())
+    code, said = run(monkeypatch, capsys, "join", text, "--name", "demo")
+    assert (code, "there is a run demo here, of another swarm" in said) == (1, True)
+    folder.write_plan(plan_of(invite=text))
+    other = text_of(invite_of(contract="0x" + "d" * 40))
+    code, said = run(monkeypatch, capsys, "join", other, "--name", "demo")
+    assert (code, "choose another --name" in said) == (1, True)
+    code, said = run(monkeypatch, capsys, "init", "demo")
+    assert (code, "takes part in a swarm that others founded" in said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["init", "No Name"], "no name for a run"),
+        (["init", "meadow", "--host", "http://x"], "no name and no IPv4 address"),
+        (["join", text_of(invite_of()), "--name", "No Name"], "no name for a run"),
+    ],
+)
+def test_names_and_addresses_that_are_none_are_refused(tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path / "runs"))
+    code, said = run(monkeypatch, capsys, *arguments)
+    assert (code, words in said) == (2, True)
 
 
 def test_the_doctor_looks_at_everything_and_finds_this_machine_fit():

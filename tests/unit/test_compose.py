@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.invite_kit import invite_of
+
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
 STACK = yaml.safe_load(TEXT)
@@ -159,3 +161,12 @@ def test_what_a_service_is_told_is_what_its_settings_read():
     known |= {"HF_HUB_DOWNLOAD_TIMEOUT", "HF_ENDPOINT"}  # read by the hub's own library
     for name in OURS:
         assert set(SERVICES[name]["environment"]) <= known, name
+
+
+def test_an_invite_reaches_every_service_and_nothing_hides_what_it_says():
+    for name in OURS - {"chain"}:
+        told = SERVICES[name]["environment"]
+        assert told["SWARM_INVITE"] == "${SWARM_INVITE:-}", name
+        for variable in invite_of().variables():
+            assert told.get(variable, f"${{{variable}:-}}") == f"${{{variable}:-}}", f"{name}: {variable}"
+    assert SERVICES["coordinator"]["environment"]["DEFAULT_CHAIN_URL"] == "http://chain:8545"

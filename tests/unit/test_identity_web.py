@@ -1,13 +1,15 @@
 """The page's routes for the owner and for everybody: explanations, founder's settings, questions to the model."""
 
 import re
+import time
 
 import pytest
 
-from services.identity.invite import PLACEHOLDER, addresses, qr_svg
+from services.coordinator.invited import read
+from services.identity.invite import addresses, draft, qr_svg, warnings
 from services.identity.web import founder
 from shared.errors import SettingsError
-from shared.household import Pace, pace, put_hosted_peers, put_pace, put_service_state, put_swarm_state
+from shared.household import Pace, pace, put_bootnodes, put_hosted_peers, put_pace, put_service_state, put_swarm_state
 from shared.names import name_of
 from tests.identity_kit import (
     ME,
@@ -25,6 +27,7 @@ from tests.identity_kit import (
     trained,
     vote,
 )
+from tests.invite_kit import invite_of, text_of
 
 HOSTILE = "<script>alert(1)</script>\u202e<img src=x onerror=alert(1)>"
 GROUPS = {"datasets": (HOSTILE[:60], "lcm"), "rewards": ((1.0, 0.0), (0.5, 0.5))}
@@ -200,32 +203,104 @@ async def test_without_the_sessions_token_nothing_changes(parts, owner, founded)
     assert await pace(parts.context.store) == Pace()
 
 
-async def test_the_invitation_has_what_joining_needs(parts, owner, founded):
-    page = (await owner.get("/swarm")).text
-    assert f"CHAIN_URL={PLACEHOLDER}" in page
-    assert "No address of a peer is known yet" in page
-    told = {"addresses": f"/ip4/127.0.0.1/tcp/1/p2p/{ME} /dns4/hive.example/tcp/1/p2p/{ME}"}
-    await put_service_state(parts.context.store, state_of("p2p", facts=told))
-    page = (await owner.get("/swarm")).text
-    for line in (
-        "SWARM_NAME=meadow",
-        f"SWARM_CONTRACT=0x{'c' * 40}",
-        f"INITIAL_PEERS=/dns4/hive.example/tcp/1/p2p/{ME}\n",
-    ):
-        assert line in page
-    code = await owner.get("/swarm/invite.svg")
+FAR = f"/dns4/hive.example/tcp/1/p2p/{ME}"
+NEAR = f"/ip4/127.0.0.1/tcp/1/p2p/{ME}"
+
+
+@pytest.fixture
+async def owned(parts, owner):
+    """An owner whose household owns the contract and has its key at hand."""
+    account = parts.accounts.vault.address
+    await put_swarm_state(parts.context.store, chain_of(owns=True, account=account, chain_id=7))
+    await put_service_state(parts.context.store, state_of("p2p", facts={"addresses": f"{NEAR} {FAR}"}))
+    return owner
+
+
+def shown_invite(page):
+    """The invite on the page, as whoever is invited reads it."""
+    return read(re.search(r"rlswarm1\.[\w.-]+", page)[0], time.time())
+
+
+async def test_the_owner_hands_out_one_line_that_says_it_all_signed_by_the_founder(parts, owned):
+    page = (await owned.get("/swarm")).text
+    invite = shown_invite(page)
+    assert (invite.swarm, invite.chain_id, invite.contract) == ("meadow", 7, "0x" + "c" * 40)
+    assert (invite.founder, invite.peers) == (parts.accounts.vault.address, (FAR,))
+    assert (invite.game, invite.mix) == ("answer", "easy")
+    assert 30 < (invite.expires - time.time()) / 86_400 <= 31
+    assert "rlswarm join" in page
+    assert "docker compose --profile cpu up -d" in page
+    code = await owned.get("/swarm/invite.svg")
     assert code.headers["content-type"] == "image/svg+xml"
     assert b"style" not in code.content
 
 
-def test_addresses_of_this_machine_are_told_where_there_is_no_other():
-    told = state_of("p2p", facts={"addresses": f"/ip4/127.0.0.1/tcp/1/p2p/{ME}"})
-    assert addresses([told, state_of("judge")]) == [f"/ip4/127.0.0.1/tcp/1/p2p/{ME}"]
+async def test_the_owner_chooses_for_how_long_an_invite_is_good(owned):
+    page = (await owned.get("/swarm", params={"days": 7})).text
+    assert 7 < (shown_invite(page).expires - time.time()) / 86_400 <= 8
+    assert "/swarm/invite.svg?days=7" in page
+    for days in ("0", "366", "many"):
+        assert (await owned.get("/swarm", params={"days": days})).status_code == 422
 
 
-async def test_an_invitation_that_is_too_long_has_no_code(parts, owner):
-    await put_service_state(parts.context.store, state_of("p2p", facts={"addresses": "/dns4/" + "x" * 4_000}))
+async def test_before_there_can_be_an_invite_the_page_says_why(parts, owner):
+    store, account = parts.context.store, parts.accounts.vault.address
+    assert "The chain has not been seen yet" in (await owner.get("/swarm")).text
     assert (await owner.get("/swarm/invite.svg")).status_code == 404
+    await put_swarm_state(store, chain_of(account=account))
+    assert "This household does not own the swarm&#39;s contract" in (await owner.get("/swarm")).text
+    await put_swarm_state(store, chain_of(account=account, owns=True, ledger=True))
+    assert "runs from a ledger on this machine" in (await owner.get("/swarm")).text
+    await put_swarm_state(store, chain_of(account=account, owns=True))
+    assert "No address of a peer is known yet" in (await owner.get("/swarm")).text
+    await put_bootnodes(store, [FAR, "/ip4/1.2.3.4/udp/no"])
+    assert shown_invite((await owner.get("/swarm")).text).peers == (FAR,)
+
+
+def warned(settings, **changes):
+    return " ".join(warnings(invite_of(**changes), settings))
+
+
+def test_who_invites_is_warned_of_what_others_cannot_reach_or_do_not_have(tmp_path):
+    settings = settings_of(tmp_path, "plays=my.games:Chess")
+    assert warned(settings) == ""
+    assert "those who join set CHAIN_URL" in warned(settings, chain_url=None)
+    for here in ("http://127.0.0.1:8545", "http://localhost:8545", "http://[::1]:8545"):
+        assert f"{here}, is reached from this machine only" in warned(settings, chain_url=here)
+    assert "P2P_ANNOUNCE_HOST" in warned(settings, peers=(NEAR,))
+    assert "my.games:Chess is of your own" in warned(settings, game=None)
+
+
+def test_an_invite_tells_the_chains_address_for_others_and_no_game_of_ones_own(tmp_path):
+    chain = chain_of(owns=True, account="0x" + "d" * 40)
+    told = draft(
+        settings_of(tmp_path, "plays=/plugins/chess.py:Chess", "chain_url=http://10.0.0.1:8545"), chain, [FAR], 1
+    )
+    assert (told.chain_url, told.game, told.mix) == ("http://10.0.0.1:8545", None, "easy")
+    other = settings_of(tmp_path, "chain_url=http://10.0.0.1:8545", "invite_chain_url=https://rpc.example/key")
+    assert draft(other, chain, [FAR], 1).chain_url == "https://rpc.example/key"
+    assert draft(settings_of(tmp_path, "chain_url=http://x/$y"), chain, [FAR], 1).chain_url is None
+
+
+async def test_who_was_invited_may_pass_the_invite_on(tmp_path):
+    text = text_of(invite_of())
+    made = parts_of(tmp_path, changes=(f"invite={text}",))
+    async with browser_of(made) as client:
+        await sign_up(client)
+        page = (await client.get("/swarm")).text
+    made.accounts.close()
+    assert text in page
+    assert "This household joined by this line" in page
+
+
+def test_addresses_of_this_machine_are_told_where_there_is_no_other():
+    told = state_of("p2p", facts={"addresses": NEAR})
+    assert addresses([told, state_of("judge")]) == [NEAR]
+
+
+def test_the_longest_invite_has_a_code():
+    peers = tuple(f"/dns4/{'a' * 150}{n}/tcp/38331/p2p/Qm{'a' * 44}" for n in range(4))
+    assert qr_svg(text_of(invite_of(peers=peers, chain_url="https://" + "a" * 200))).startswith(b"<svg")
     with pytest.raises(ValueError, match="too large"):
         qr_svg("x" * 4_000)
 

@@ -10,6 +10,7 @@ from services.local.folder import MARK, Plan, RunFolder, find_run
 from services.local.programs import Program, environment, place, programs, trainers
 from services.local.settings import local_settings
 from shared.errors import SwarmError
+from tests.invite_kit import PEER, invite_of, text_of
 
 PORTS = {"redis": 6380, "chain": 8546, "identity": 3001, "signer": 3002, "judge": 8001, "p2p": 38331}
 
@@ -151,3 +152,23 @@ def test_a_damaged_plan_is_one_clear_line(folder):
     folder.plan.write_text("{")
     with pytest.raises(SwarmError, match="cannot be read"):
         folder.read_plan()
+
+
+def test_who_was_invited_is_told_what_the_invite_says_unless_the_environment_says_otherwise(folder):
+    text = text_of(invite_of())
+    plan = plan_of(own_chain=False, chain_url="http://203.0.113.7:8545", invite=text)
+    told = environment(plan, folder, {"GAME": "debate"})
+    assert (told["SWARM_NAME"], told["SWARM_INVITE"], told["INITIAL_PEERS"]) == ("meadow", text, PEER)
+    assert (told["CHAIN_URL"], told["GAME"], told["DATA_MIX"]) == ("http://203.0.113.7:8545", "debate", "easy")
+    large = plan.model_copy(update={"model": "Qwen/Qwen3-0.6B"})
+    assert environment(large, folder, {})["DATA_MIX"] == "easy"
+
+
+def test_a_run_that_has_an_address_lets_others_in_and_says_where_its_chain_is(folder):
+    told = environment(plan_of(host="203.0.113.7"), folder, {})
+    assert (told["P2P_HOST"], told["P2P_ANNOUNCE_HOST"], told["CHAIN_HOST"]) == ("0.0.0.0", "203.0.113.7", "0.0.0.0")
+    assert told["INVITE_CHAIN_URL"] == "http://203.0.113.7:8546"
+    assert not {"P2P_HOST", "CHAIN_HOST", "INVITE_CHAIN_URL"} & set(environment(plan_of(), folder, {}))
+    guest = environment(plan_of(host="203.0.113.9", own_chain=False), folder, {"P2P_HOST": "203.0.113.9"})
+    assert guest["P2P_HOST"] == "203.0.113.9"
+    assert "CHAIN_HOST" not in guest

@@ -76,3 +76,14 @@ def test_a_port_with_a_listener_is_not_free():
         assert picked.ports["identity"] > port
         assert f"port {port} for identity is taken by py" in picked.notes[0]
     assert port_is_free(port)
+
+
+def test_a_port_that_others_know_is_had_where_it_was_or_nowhere():
+    known = Want("p2p", 38331, "P2P_PORT", 1, known=True)
+    assert choose([known], taken={38331}).ports == {"p2p": 38332}  # nobody knows it yet
+    assert choose([known], kept={"p2p": 40000}).ports == {"p2p": 40000}
+    with pytest.raises(SwarmError, match=r"port 40000 for p2p is taken by node \(pid 7\), and others know.*P2P_PORT"):
+        choose([known], kept={"p2p": 40000}, taken={40000})
+    assert choose([known], {"P2P_PORT": "41000"}, kept={"p2p": 40000}, taken={40000}).ports == {"p2p": 41000}
+    by_name = {want.name: want.known for want in wants([], 1, own_redis=True, own_chain=True, known=True)}
+    assert {name for name, is_known in by_name.items() if is_known} == {"p2p", "chain"}

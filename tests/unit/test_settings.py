@@ -4,6 +4,7 @@ import pytest
 
 from shared.errors import SettingsError
 from shared.settings import ServiceSettings, config_dir, load
+from tests.invite_kit import invite_of, text_of
 
 CONFIG = """
 defaults:
@@ -98,3 +99,46 @@ def test_what_the_settings_leave_open_fits_the_model(monkeypatch):
     assert (
         load("trainer", TrainerSettings, ["policy.model=x", "learner.learning_rate=0.5"]).learner.learning_rate == 0.5
     )
+
+
+def test_an_invite_says_what_the_environment_does_not(monkeypatch):
+    from services.coordinator.settings import CoordinatorSettings
+    from services.identity.settings import IdentitySettings
+    from services.judge.settings import JudgeSettings
+    from services.p2p.settings import P2PSettings
+    from services.trainer.settings import TrainerSettings
+
+    told = invite_of(mix="six", game="debate", chain_id=7)
+    for name in told.variables():
+        monkeypatch.setenv(name, "")  # as compose passes on what is not set
+    monkeypatch.setenv("SWARM_INVITE", text_of(told))
+    coordinator, identity = load("coordinator", CoordinatorSettings), load("identity", IdentitySettings)
+    assert (coordinator.chain_url, coordinator.swarm_contract) == (told.chain_url, told.contract)
+    assert (coordinator.swarm, coordinator.clock.game, coordinator.invite) == ("meadow", "debate", text_of(told))
+    assert (identity.chain_id, identity.swarm_contract) == (7, told.contract)
+    assert load("p2p", P2PSettings).initial_peers == told.peers
+    assert load("trainer", TrainerSettings).game.name == "debate"
+    assert load("judge", JudgeSettings).data == load("judge", JudgeSettings, ["data=six"]).data
+    monkeypatch.setenv("CHAIN_URL", "http://127.0.0.1:18545")  # a tunnel's end
+    monkeypatch.setenv("DEFAULT_CHAIN_URL", "http://chain:8545")
+    monkeypatch.setenv("SWARM_NAME", "moor")
+    assert load("coordinator", CoordinatorSettings).chain_url == "http://127.0.0.1:18545"
+    assert load("coordinator", CoordinatorSettings).swarm == "moor"
+
+
+def test_a_stacks_own_chain_is_used_where_neither_environment_nor_invite_names_one(monkeypatch):
+    from services.coordinator.settings import CoordinatorSettings
+
+    monkeypatch.setenv("DEFAULT_CHAIN_URL", "http://chain:8545")
+    monkeypatch.delenv("CHAIN_URL", raising=False)
+    assert load("coordinator", CoordinatorSettings).chain_url == "http://chain:8545"
+    monkeypatch.setenv("SWARM_INVITE", text_of(invite_of()))
+    assert load("coordinator", CoordinatorSettings).chain_url == "http://203.0.113.7:8545"
+
+
+def test_a_damaged_invite_ends_every_service_with_one_line(config, monkeypatch):
+    monkeypatch.setenv("SWARM_INVITE", text_of(invite_of())[:-1])
+    with pytest.raises(SettingsError, match=r"^SWARM_INVITE: this invite is damaged[^\n]*copy all of it[^\n]*$"):
+        load("thing", Deep)
+    monkeypatch.setenv("SWARM_INVITE", "None")
+    assert load("thing", Deep).invite is None

@@ -12,10 +12,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from eth_account import Account
+from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -24,6 +26,7 @@ from services.identity.accounts.former import former_key, lay_aside
 from services.identity.accounts.keystore import FAST, STRONG, VaultError, WrongPassphrase, decrypt, encrypt
 from services.identity.accounts.tables import CHAINS, KEYSTORES
 from shared.errors import SettingsError
+from shared.invite import Invite, Signed
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +44,7 @@ class Vault:
         self._lock = threading.Lock()  # one at a time: opening a key takes 128 MiB
         self._account: LocalAccount | None = None
         self._file_secret: str | None = None
+        self._invited = ""  # the last invite that was signed
         self.address: str | None = None  # with checksum; known when locked, too
         with database.begin() as connection:
             self.address = connection.scalar(select(KEYSTORES.c.address).where(_in_use()).limit(1))
@@ -122,6 +126,15 @@ class Vault:
         """The key as keystore JSON, encrypted under this passphrase. Raises VaultError when the key is not at hand."""
         with self._lock:
             return encrypt(self._ready(), passphrase, self._cost)
+
+    def sign_invite(self, invite: Invite) -> str:
+        """The invite's line of text, signed; nothing else that is no transaction. Raises VaultError as `sign` does."""
+        signature = self._ready().sign_message(encode_defunct(text=invite.signed_text())).signature
+        text = Signed(invite=invite, signature=bytes(signature)).text()
+        if text != self._invited:  # the page has the same one signed again and again
+            log.info("signed an invite to %s, good until %s", invite.swarm, datetime.fromtimestamp(invite.expires, UTC))
+            self._invited = text
+        return text
 
     def import_keystore(self, text: str, passphrase: str, owner: str | None) -> str:
         """Replace the key by the one in a file; its address. Passphrase file and owner's passphrase open it then.

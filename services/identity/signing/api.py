@@ -1,7 +1,8 @@
-"""The signing API: for the coordinator only, on a listener of its own that is never published.
+"""The signing API: for the coordinator and the command line, on a listener of its own that is never published.
 
     GET  /account   address and whether the key is at hand
     POST /sign      up to 500 transactions, signed or refused together
+    POST /invite    the founder's invite, and what to know about it
 
 Who asks proves with a bearer token that both have from a file.
 """
@@ -10,7 +11,9 @@ from __future__ import annotations
 
 import hmac
 import logging
-from typing import Annotated
+import time
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse
@@ -18,10 +21,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.identity.accounts.accounts import Accounts
 from services.identity.accounts.vault import Vault
+from services.identity.invite import DAYS, MAX_DAYS, Invitation, invitation
 from services.identity.settings import IdentitySettings
 from services.identity.signing.book import Book
 from services.identity.signing.policy import Transaction, load_code
 from services.identity.signing.signer import Signatures, Signed, SigningError
+from shared.errors import SwarmError
+from shared.queue import Store
 from shared.settings import read_secret
 
 log = logging.getLogger(__name__)
@@ -37,7 +43,19 @@ class Batch(BaseModel):
     transactions: tuple[Transaction, ...] = Field(min_length=1, max_length=MAX_BATCH)
 
 
-def signing_of(settings: IdentitySettings, accounts: Accounts) -> FastAPI | None:
+class Asked(BaseModel):
+    """For how long an invite shall be good."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    days: int = Field(default=DAYS, ge=1, le=MAX_DAYS)
+
+
+Inviting = Callable[[int], Awaitable[Invitation]]
+"""Makes an invite for so many days. Raises SwarmError."""
+
+
+def signing_of(settings: IdentitySettings, accounts: Accounts, store: Store) -> FastAPI | None:
     """The API as the settings want it; None where nobody has a token. Raises SwarmError."""
     token = read_secret(settings.signing_token_file, "SIGNING_TOKEN_FILE")
     if token is None:
@@ -50,10 +68,14 @@ def signing_of(settings: IdentitySettings, accounts: Accounts) -> FastAPI | None
         chain_id=settings.chain_id,
         contract=settings.swarm_contract,
     )
-    return build_signing(accounts.vault, signatures, token)
+
+    async def inviting(days: int) -> Invitation:
+        return await invitation(settings, accounts.vault, store, time.time(), days)
+
+    return build_signing(accounts.vault, signatures, token, inviting)
 
 
-def build_signing(vault: Vault, signatures: Signatures, token: str) -> FastAPI:
+def build_signing(vault: Vault, signatures: Signatures, token: str, inviting: Inviting) -> FastAPI:
     """The API as an application."""
     expected = f"Bearer {token}".encode()
 
@@ -74,5 +96,13 @@ def build_signing(vault: Vault, signatures: Signatures, token: str) -> FastAPI:
     @app.post("/sign")
     async def sign(batch: Batch) -> dict[str, list[Signed]]:
         return {"signed": await signatures.sign(batch.transactions)}
+
+    @app.post("/invite")
+    async def invite(asked: Asked) -> dict[str, Any]:
+        try:
+            made = await inviting(asked.days)
+        except SwarmError as error:
+            raise SigningError(409, error.cause, error.remedy) from error
+        return {"invite": made.text, "warnings": made.warnings}
 
     return app

@@ -29,6 +29,8 @@ FUNCTIONS = (
     "submitWinners(uint256,string[],string)",
     "updateStageAndRound()",
     "setStageCount(uint256)",
+    "addBootnodes(string[])",
+    "clearBootnodes()",
 )
 INITIALIZE = keccak(text="initialize(address)")[:4]
 MAX_GAS = 30_000_000

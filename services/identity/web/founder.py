@@ -5,17 +5,19 @@ GET /swarm --form--> POST /swarm --Pace--> Store --> coordinator
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
-from services.identity.invite import addresses, invitation, is_local, qr_svg
+from services.identity.invite import DAYS, MAX_DAYS, Invitation, invitation, qr_svg
 from services.identity.parts import Parts, PartsOf
 from services.identity.web.guard import Owner, Session
 from services.identity.web.pages import render
-from shared.household import Pace, pace, put_pace, service_states, swarm_state
+from shared.errors import SwarmError
+from shared.household import Pace, pace, put_pace, swarm_state
 
 MAX_FIELD = 20  # characters of a number
 WRONG = {
@@ -25,14 +27,15 @@ WRONG = {
 }
 
 Number = Annotated[str, Form(max_length=MAX_FIELD)]
+Days = Annotated[int, Query(ge=1, le=MAX_DAYS)]
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/swarm")
-async def page(request: Request, parts: PartsOf, session: Owner, saved: str = "") -> HTMLResponse:
+async def page(request: Request, parts: PartsOf, session: Owner, saved: str = "", days: Days = DAYS) -> HTMLResponse:
     """How the swarm's rounds go, and how others join."""
-    return await _page(request, parts, session, saved=saved in ("pause", "resume", "pace") and saved)
+    return await _page(request, parts, session, saved=saved in ("pause", "resume", "pace") and saved, days=days)
 
 
 @router.post("/swarm")
@@ -61,11 +64,11 @@ async def change(
 
 
 @router.get("/swarm/invite.svg")
-async def qr_code(parts: PartsOf, session: Owner) -> Response:
-    """The invitation as a QR code."""
+async def qr_code(parts: PartsOf, session: Owner, days: Days = DAYS) -> Response:
+    """The invite as a QR code."""
     try:
-        code = qr_svg(await _invitation(parts))
-    except ValueError:  # segno: more than a QR code holds
+        code = qr_svg((await _invitation(parts, days)).text)
+    except (SwarmError, ValueError):  # there is none now; segno: it is more than a QR code holds
         return Response(status_code=404)
     return Response(code, media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
 
@@ -78,11 +81,16 @@ async def _page(
     given: dict[str, str] | None = None,
     error: str = "",
     saved: str | bool = False,
+    days: int = DAYS,
     status: int = 200,
 ) -> HTMLResponse:
     store = parts.context.store
-    chain, wanted, states = await swarm_state(store), await pace(store), await service_states(store)
-    reachable = addresses(states)
+    chain, wanted = await swarm_state(store), await pace(store)
+    invited, no_invite = None, ""
+    try:
+        invited = await _invitation(parts, days)
+    except SwarmError as why:
+        no_invite = str(why)
     return render(
         request,
         parts,
@@ -94,16 +102,15 @@ async def _page(
         given=given or _shown(wanted),
         error=error,
         saved=saved,
-        invitation=await _invitation(parts),
-        reachable=reachable,
-        only_local=bool(reachable) and all(map(is_local, reachable)),
-        chain_url=parts.settings.invite_chain_url,
+        invited=invited,
+        no_invite=no_invite[:1].upper() + no_invite[1:],
+        days=days,
+        max_days=MAX_DAYS,
     )
 
 
-async def _invitation(parts: Parts) -> str:
-    store, settings = parts.context.store, parts.settings
-    return invitation(settings.swarm, await swarm_state(store), await service_states(store), settings.invite_chain_url)
+async def _invitation(parts: Parts, days: int) -> Invitation:
+    return await invitation(parts.settings, parts.accounts.vault, parts.context.store, time.time(), days)
 
 
 def _paced(before: Pace, given: dict[str, str]) -> Pace:

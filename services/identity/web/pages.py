@@ -23,6 +23,10 @@ def _moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def _day(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
+
+
 BROWSERS = {"Edg/": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
 SYSTEMS = {
     "Android": "Android",
@@ -41,7 +45,7 @@ def _device(agent: str) -> str:
     return f"{browser} on {system}" if browser else agent.partition("/")[0][:40] or "A program"
 
 
-TEMPLATES.env.filters |= {"moment": _moment, "device": _device}
+TEMPLATES.env.filters |= {"moment": _moment, "day": _day, "device": _device}
 
 
 def render(
