@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 ITEMS = 2**31  # of a deck, and of each generator that does not say otherwise
 SHARE = 10  # one text in so many is held out
 STRIDE = 1_327_217_885  # about ITEMS / golden ratio: skipped items of neighbours lead far apart
+SCORED = 200  # characters of an answer, beside twice those of the right one, that a generator's scorer is given
 TRIES = 2_000  # items looked at for one question
-LONGEST = 1_000, 4  # characters of an answer that is scored, or so many times the right one's length
 
 RUN = frozenset({"exec", "parse_expr", "sympify"})  # what a scorer may not call
 
@@ -90,6 +90,11 @@ def is_held_out(text: str) -> bool:
     return int.from_bytes(sha256(plain.encode("utf-8", "surrogatepass")).digest()[:8], "big") % SHARE == 0
 
 
+def is_scorable(answer: str, expected: str | None) -> bool:
+    """Whether an answer is short enough for a generator's scorer: some take minutes for 20,000 brackets."""
+    return len(answer) <= SCORED + 2 * len(expected or "")
+
+
 def tamed(source: Source) -> Source:
     """A set whose scorer runs nothing that a stranger wrote. Raises ValueError if there is no way to keep it from that.
 
@@ -120,6 +125,7 @@ class Deck:
             raise SettingsError(
                 f"the task mix {mix.name!r} is wrong: {error}", f"see config/data/{mix.name}.yaml"
             ) from error
+        self._generators = {task.name for task in mix.datasets if task.file is None}
         self._names, self._weights = list(self.sources), [task.weight for task in mix.datasets]
 
     def training(self, number: int) -> Entry:
@@ -143,10 +149,10 @@ class Deck:
     def grade(self, answer: str, name: str, entry: Entry) -> float:
         """What an answer to an item of the set `name` is worth, 0 to 1.
 
-        One that is far longer than any right one is worth nothing, unread: scorers take the square of its length and
-        worse. A scorer that chokes on the text gives 0 too; that is the text's fault.
+        One that is far longer than any right one is worth nothing to a generator's scorer, unread. A scorer that chokes
+        on the text gives 0 too; that is the text's fault.
         """
-        if len(answer) > max(LONGEST[0], LONGEST[1] * len(entry["answer"] or "")):
+        if name in self._generators and not is_scorable(answer, entry["answer"]):
             return 0.0
         try:
             reward = float(self.sources[name].score_answer(answer, entry))
