@@ -19,7 +19,7 @@ from benchmarks.trainer_peers.environment import ROOT
 from benchmarks.trainer_peers.task import Task
 
 PARTS = ("round_s", "generation_s", "update_s", "cpu_s", "tokens")
-PATIENCE_S = 600.0  # for a round
+PATIENCE_S = 1_800.0  # for a round
 
 
 @dataclass(frozen=True)
