@@ -35,7 +35,7 @@ PURE := $(subst $(space),$(comma),$(strip \
   $(patsubst %,shared/%.py,messages asks streams tasks names settings invite)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test test-unit test-chaos lint format model contracts bench bench-chain bench-sapo bench-trainer e2e fresh chaos wheelhouse sbom release-check clean
+.PHONY: help setup install demo test test-unit test-chaos lint format model contracts bench bench-chain bench-sapo bench-trainer bench-p2p e2e fresh chaos wheelhouse sbom release-check clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ bench: $(VENV)/.all  ## Measure every published figure
 
 bench-trainer: $(VENV)/.dev  ## Measure the trainer beside GenRL and TRL, some 25 minutes; makes GenRL a venv
 	@$(BIN)/python -m benchmarks.trainer
+
+bench-p2p: $(VENV)/.dev  ## What the exchange of rollouts costs, beside one key in a DHT; and computed for 100,000 peers; 25 minutes
+	@$(BIN)/python -m benchmarks.p2p
 
 bench-chain: $(VENV)/.dev  ## How fast 500 rewards reach a chain, beside two other ways; two minutes
 	@$(BIN)/python -m benchmarks.chain

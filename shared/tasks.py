@@ -25,6 +25,7 @@ from shared.settings import Settings
 ITEMS = 2**31  # of a deck, and of each generator that does not say otherwise
 SHARE = 10  # one text in so many is held out
 STRIDE = 1_327_217_885  # about ITEMS / golden ratio: skipped items of neighbours lead far apart
+SCORED = 200  # characters of an answer, beside twice those of the right one, that a generator's scorer is given
 TRIES = 2_000  # items looked at for one question
 
 RUN = frozenset({"exec", "parse_expr", "sympify"})  # what a scorer may not call
@@ -83,6 +84,11 @@ def is_held_out(text: str) -> bool:
     """Whether a question is for evaluation and never for training; case and white space make no difference."""
     plain = " ".join(text.casefold().split())
     return int.from_bytes(sha256(plain.encode("utf-8", "surrogatepass")).digest()[:8], "big") % SHARE == 0
+
+
+def is_scorable(answer: str, expected: str | None) -> bool:
+    """Whether an answer is short enough for a generator's scorer: some take minutes for 20,000 brackets."""
+    return len(answer) <= SCORED + 2 * len(expected or "")
 
 
 def tamed(source: Source) -> Source:

@@ -12,7 +12,7 @@ import reasoning_gym
 from reasoning_gym.utils import extract_answer
 
 from shared.question_files import QuestionFile
-from shared.tasks import ITEMS, Deck, Entry, Mix, Source, TaskSet, seed_of
+from shared.tasks import ITEMS, Deck, Entry, Mix, Source, TaskSet, is_scorable, seed_of
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,8 @@ class Bank:
         try:
             entry = self._entry(round_number)
             source = self._deck.sources[entry["metadata"]["source_dataset"]]
+            if not isinstance(source, QuestionFile) and not is_scorable(answer, entry["answer"]):
+                return 0.0
             score = float(source.score_answer(answer, entry))
         except Exception as error:  # third-party scorers raise anything on malformed input
             log.debug("a scorer failed on an answer of round %d: %s", round_number, error)

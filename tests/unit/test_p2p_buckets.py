@@ -131,7 +131,14 @@ def test_a_full_bucket_leads_to_another_until_all_are_read():
     watch = watch_of(9, *range(MAX_PLACES))
     for place in watch.current:
         watch.note(place, RIPE)
-    assert len(watch.next(9, overdue=True)) == MAX_PLACES
+    assert len(watch.next(9, overdue=False)) == MAX_PLACES
+
+
+def test_where_all_buckets_of_a_level_are_read_and_more_is_needed_other_levels_are_looked_at():
+    watch = watch_of(0)
+    watch.note(watch.current[0], RIPE)
+    assert watch.next(5, overdue=False) == watch.current
+    assert watch.next(5, overdue=True)[-1].level == 1
 
 
 def levels_read(watch: Watch, ceiling: int, looks: int) -> list[int]:

@@ -21,7 +21,7 @@ from shared.errors import SettingsError
 from shared.messages import Question
 from shared.question_files import QuestionFile, fetched, read, scorer_of
 from shared.settings import load
-from shared.tasks import ITEMS, Deck, Mix, TaskSet, cache_of, is_held_out
+from shared.tasks import ITEMS, SCORED, Deck, Mix, TaskSet, cache_of, is_held_out, is_scorable
 
 
 def mix_of(name):
@@ -306,3 +306,13 @@ def test_nothing_else_in_reasoning_gym_runs_what_it_is_given():
     made_only = {"basic_arithmetic", "generators_00_49", "generators_50_99", "codeio"}  # of their own text, in making
     refused = {"bitwise_arithmetic", "simple_integration", "intermediate_integration", "polynomial_multiplication"}
     assert callers <= made_only | refused | set(RUNS_ANSWERS)
+
+
+def test_an_answer_too_long_for_a_generators_scorer_earns_nothing_at_once():
+    tasks = Tasks(Mix(name="logic", datasets=(TaskSet(name="propositional_logic", weight=1),)), 1)
+    question, variable = tasks.question(0), "A"
+    for answer in ("(" * 9_000 + variable + ")" * 9_000, "¬" * 19_000 + variable):  # minutes, each
+        assert tasks.score(question, f"<answer>{answer}</answer>") == 0.0
+    assert is_scorable("x" * SCORED, None)
+    assert not is_scorable("x" * (SCORED + 1), None)
+    assert is_scorable("x" * (SCORED + 20), "x" * 10)

@@ -154,7 +154,7 @@ class HostedPeers:
 
     async def read_stock(self, round_number: int) -> dict[str, bytes]:
         """See `PeerNetwork.read_stock`."""
-        return await self._reader().read(key_of(round_number), STOCK_BEAM)
+        return await self._reader().read(key_of(round_number), STOCK_BEAM, quick=False)
 
     async def fetch(self, peer: str, sha256: str) -> bytes:
         """See `PeerNetwork.fetch`."""

@@ -1,11 +1,11 @@
 """One hosted peer in the DHT: hivemind's node, in the service's own loop, on a p2pd of its own.
 
-With holding.py the only file that imports hivemind (and with it torch, 280 MB): imported after the settings are known
-to be good.
+With holding.py and lookup.py the only file that imports hivemind (and with it torch, 280 MB): imported after the
+settings are known to be good.
 
-    store  a local copy, and copies at the nodes nearest to the key     (DHT, about 1 KB)
-    read   asks the nodes near the key, merges what they hold; then, some times, only one of the holders   (DHT)
-    fetch  own p2pd --> author's p2pd --> its `answer`                  (libp2p, up to the body limit)
+    store  a local copy, and copies at the nodes nearest to the key      (DHT, about 1 KB; lookup.py)
+    read   asks one of those, any; now and then many, and merges what they hold  (DHT)
+    fetch  own p2pd --> author's p2pd --> its `answer`                   (libp2p, up to the body limit)
 
 hivemind as it comes believes what it is told and may wait for ever. So: never its forked DHT, a limit on every call,
 its caches off (they leak), its `get` replaced by `Node.read` (one odd record hangs it), and what strangers send goes
@@ -25,8 +25,6 @@ import msgpack
 from google.protobuf.wrappers_pb2 import BytesValue
 from hivemind.dht import DHTNode
 from hivemind.dht.routing import DHTID
-from hivemind.dht.storage import DictionaryDHTValue
-from hivemind.dht.traverse import traverse_dht
 from hivemind.p2p import P2P, PeerID
 from hivemind.p2p.p2p_daemon_bindings.control import P2PDaemonError, P2PHandlerError
 from hivemind.utils.logging import use_hivemind_log_handler
@@ -35,6 +33,7 @@ from hivemind.utils.multiaddr import Multiaddr
 from services.p2p.network.daemon import Daemon, Pids
 from services.p2p.network.holding import Bounds, Validator, harden
 from services.p2p.network.identities import Identity
+from services.p2p.network.lookup import BEAM, Found, Lookup, merge
 from services.p2p.network.population import population
 from services.p2p.network.protocol import NetworkError
 from services.p2p.trust.gate import Gate
@@ -49,10 +48,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Answer = Callable[[str, str], bytes | None]  # (sha256, who asks) -> body
 BODY = "rlswarm.body.v1"  # name of the libp2p call: sha256 -> body
-BEAM = 16  # nodes near the key that a search asks
-STORE_BEAM = 10  # and a store, of which the nearest five then hold it
-HOLDERS, QUICK_READS = 5, 3  # of those that hold most of a key, any one is asked, so often between two searches
-MAX_KEYS = 64  # whose holders are remembered
 CALL_S = 5.0  # longest wait for our own p2pd or for one peer
 MEET_S = 15.0  # longest wait for a connection: some eight ways there and back
 ANSWER_S = 1.7  # longest silence of our own p2pd that is no sign of its death
@@ -82,7 +77,7 @@ class Node:
     def __init__(self, identity: Identity, daemon: Daemon, p2p: Any, dht: Any, gate: Gate, answer: Answer) -> None:
         self.identity, self.daemon, self._gate = identity, daemon, gate
         self._p2p, self._dht, self._answer = p2p, dht, answer
-        self._holders: dict[DHTID, tuple[tuple[Any, ...], int]] = {}  # key -> whom to ask, how often before a search
+        self._lookup = Lookup(dht)
         self._wire = _guarded(p2p._client.control)
 
     @classmethod
@@ -172,57 +167,22 @@ class Node:
         peer, key_id = self.identity.peer_id, DHTID.generate(source=key)
         self._gate.admit(key_id.to_bytes(), peer, value, expiration)  # so that our own copy is kept, too
         self._dht.protocol.storage.store(key_id, msgpack.packb(value), expiration, subkey=peer)
-        # Its answer says nothing: one lying holder makes it False, a dead p2pd leaves it True.
-        await _limited(self._dht.store(key, value, expiration, subkey=peer, beam_size=STORE_BEAM), STORE_S)
-        if not self.alive:
+        await _limited(self._lookup.bring(key_id, msgpack.packb(value), expiration, peer), STORE_S)
+        if not self.alive:  # the answers say nothing: a holder may lie
             raise NetworkError("p2pd died")
 
-    async def read(self, key: str, beam: int = BEAM) -> dict[str, bytes]:
-        """The records under a key that this node and the `beam` nodes nearest to it hold; the later one of two."""
+    async def read(self, key: str, beam: int = BEAM, *, quick: bool = True) -> dict[str, bytes]:
+        """The records under a key that this node and the `beam` nodes nearest to it hold; the later one of two.
+
+        `quick`: mostly one of these nodes will do.
+        """
         key_id = DHTID.generate(source=key)
-        found: dict[str, tuple[float, bytes]] = {}
-        _merge(found, self._dht.protocol.storage.get(key_id))
+        found: Found = {}
+        merge(found, self._dht.protocol.storage.get(key_id))
         with contextlib.suppress(NetworkError):  # out of time: what came until now is good
-            if not await _limited(self._ask_one(key_id, found)):
-                await _limited(self._search(key_id, found, beam))
+            if not quick or not await _limited(self._lookup.ask_one(key_id, found)):
+                await _limited(self._lookup.search(key_id, found, beam))
         return {peer: value for peer, (_, value) in found.items()}
-
-    async def _ask_one(self, key_id: DHTID, found: dict[str, tuple[float, bytes]]) -> bool:
-        """Ask one of the last search's holders; False if there is none, it is silent, or it is time to search again."""
-        peers, left = self._holders.pop(key_id, ((), 0))
-        if not peers or not left:
-            return False
-        answer = await self._dht._call_find_with_blacklist(random.choice(peers), [key_id])
-        if not answer:
-            return False
-        _merge(found, answer[key_id][0])
-        self._hold(key_id, peers, left - 1)
-        return True
-
-    async def _search(self, key_id: DHTID, found: dict[str, tuple[float, bytes]], beam: int) -> None:
-        """Ask all nodes near the key."""
-        dht = self._dht
-        nodes = dict(dht.protocol.routing_table.get_nearest_neighbors(key_id, beam, exclude=dht.node_id))
-        sizes: dict[DHTID, int] = {}  # of what each node that answered holds
-
-        async def ask(node: DHTID, keys: Sequence[DHTID]) -> dict[DHTID, tuple[tuple[DHTID, ...], bool]]:
-            answer = await dht._call_find_with_blacklist(nodes[node], keys)
-            if not answer:
-                return {key_id: ((), False)}
-            held, further = answer[key_id]
-            sizes[node] = _merge(found, held)
-            nodes.update(further)
-            return {key_id: (tuple(further), False)}
-
-        if nodes:
-            await traverse_dht([key_id], list(nodes), beam, 4, 1, ask, None, False, {key_id: {dht.node_id}})
-        near = sorted(sizes, key=lambda node: (-sizes[node], key_id.xor_distance(node)))[:HOLDERS]
-        self._hold(key_id, tuple(nodes[node] for node in near if 2 * sizes[node] >= sizes[near[0]]), QUICK_READS)
-
-    def _hold(self, key_id: DHTID, peers: tuple[Any, ...], left: int) -> None:
-        self._holders[key_id] = (peers, left)
-        if len(self._holders) > MAX_KEYS:
-            del self._holders[next(iter(self._holders))]
 
     def population(self) -> float:
         """About how many nodes the DHT has, by those that this one knows."""
@@ -280,14 +240,3 @@ async def _dht_node(p2p: Any, identity: Identity, gate: Gate) -> Any:
     )
     harden(dht, gate)
     return dht
-
-
-def _merge(found: dict[str, tuple[float, bytes]], held: Any) -> int:
-    """Add what one holder has; how many records. The gate saw them: subkeys are peer ids, values msgpack bytes."""
-    if held is None or not isinstance(held.value, DictionaryDHTValue):
-        return 0
-    records = list(held.value.items())
-    for peer, (packed, expiration) in records:
-        if peer not in found or found[peer][0] < expiration:
-            found[peer] = (expiration, msgpack.unpackb(packed))
-    return len(records)

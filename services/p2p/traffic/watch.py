@@ -50,9 +50,11 @@ class Watch:
         """
         current = self.current
         mean = sum(self.entries[place] for place in current) / len(current)
-        if mean >= RIPE:
-            room = min(2**self.level, MAX_PLACES) - len(current)
-            return [*current, self._add(self.level)] if widen and room > 0 else current
+        full = mean >= RIPE
+        if full and not widen:
+            return current
+        if full and len(current) < min(2**self.level, MAX_PLACES):
+            return [*current, self._add(self.level)]
         unread = set(range(self._top(ceiling) + 1)) - {place.level for place in self.entries}
         if overdue and unread:
             return [*current, self._add(min(unread, key=lambda level: (abs(level - self._own), level)))]

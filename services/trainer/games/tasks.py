@@ -23,7 +23,7 @@ from reasoning_gym.utils import extract_answer
 
 from shared.messages import Question
 from shared.question_files import QuestionFile
-from shared.tasks import ITEMS, Deck, Entry, Mix, Source, TaskSet, is_held_out
+from shared.tasks import ITEMS, Deck, Entry, Mix, Source, TaskSet, is_held_out, is_scorable
 
 log = logging.getLogger(__name__)
 
@@ -91,14 +91,18 @@ class Tasks:
     def score(self, question: Question, completion: str) -> float:
         """Reward of a completion, 0 to 1: what the scorer gives the text between the answer tags, 0 without any.
 
-        A scorer that chokes on hostile text or metadata gives 0 too; that is the completion's fault, not ours.
+        A scorer that chokes on hostile text or metadata gives 0 too, and so does an answer that is so long that a
+        generator's scorer might not come to an end; that is the completion's fault, not ours.
         """
         answer = extract_answer(completion, tag_name="answer")
         if answer is None or not self.knows(question):
             return 0.0
+        source = self._deck.sources[question.dataset]
+        if not isinstance(source, QuestionFile) and not is_scorable(answer, question.answer):
+            return 0.0
         entry: Entry = {"question": question.text, "answer": question.answer, "metadata": dict(question.metadata)}
         try:
-            reward = float(self._deck.sources[question.dataset].score_answer(answer, entry))
+            reward = float(source.score_answer(answer, entry))
         except Exception as error:  # third-party scorers raise anything on malformed input
             log.debug("the scorer of %s failed: %s", question.dataset, error)
             return 0.0
