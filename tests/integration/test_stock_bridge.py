@@ -67,7 +67,7 @@ async def stock_node(version: str, *arguments: str):
 
 
 async def said_by(process) -> dict:
-    return json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
+    return json.loads(await asyncio.wait_for(process.stdout.readline(), 120))
 
 
 async def arrivals(house: Household, count: int) -> dict[str, Rollouts]:
