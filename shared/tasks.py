@@ -9,6 +9,8 @@ each of two generators that ask the same: no text is ever on both sides. What is
 
 from __future__ import annotations
 
+import logging
+import math
 import sys
 from ast import literal_eval
 from collections.abc import Callable
@@ -21,6 +23,8 @@ from pydantic import Field, model_validator
 
 from shared.errors import SettingsError
 from shared.settings import Settings
+
+log = logging.getLogger(__name__)
 
 ITEMS = 2**31  # of a deck, and of each generator that does not say otherwise
 SHARE = 10  # one text in so many is held out
@@ -121,6 +125,7 @@ class Deck:
             raise SettingsError(
                 f"the task mix {mix.name!r} is wrong: {error}", f"see config/data/{mix.name}.yaml"
             ) from error
+        self._generators = {task.name for task in mix.datasets if task.file is None}
         self._names, self._weights = list(self.sources), [task.weight for task in mix.datasets]
 
     def training(self, number: int) -> Entry:
@@ -140,6 +145,21 @@ class Deck:
         origin = {"source_dataset": name, "source_index": index, "source_seed": self.seed}
         entry["metadata"] = {**entry["metadata"], **origin}
         return entry
+
+    def grade(self, answer: str, name: str, entry: Entry) -> float:
+        """What an answer to an item of the set `name` is worth, 0 to 1.
+
+        One that is far longer than any right one is worth nothing to a generator's scorer, unread. A scorer that chokes
+        on the text gives 0 too; that is the text's fault.
+        """
+        if name in self._generators and not is_scorable(answer, entry["answer"]):
+            return 0.0
+        try:
+            reward = float(self.sources[name].score_answer(answer, entry))
+        except Exception as error:  # third-party scorers raise anything on malformed input
+            log.debug("the scorer of %s failed: %s", name, error)
+            return 0.0
+        return min(1.0, max(0.0, reward)) if math.isfinite(reward) else 0.0
 
     def _find(self, number: int, *, held_out: bool, name: str | None = None) -> Entry:
         for skipped in range(TRIES):

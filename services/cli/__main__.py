@@ -5,7 +5,7 @@ invite --> services.identity.admin --> identity
 eval --> services.trainer.evaluation, in a process of its own
 plot --> services.trainer.tracking.curves, on the run's history files
 status, logs, down, pause, resume, pace, bootnodes --> the run's folder, supervisord's socket, Redis
-login, identity --> the page's REST API, services.identity.admin
+login, identity, explain-reward --> the page's REST API, services.identity.admin
 """
 
 from __future__ import annotations
@@ -103,6 +103,22 @@ def plot(
     if code := subprocess.run(command, check=False).returncode:
         raise typer.Exit(code)
     print(out)
+
+
+@app.command(name="explain-reward")
+def explain_reward(
+    number: Annotated[int, typer.Argument(metavar="ROUND", min=0, help="Counted from 0.")],
+    peer: Annotated[str | None, typer.Argument(help="Its id or its name (default: all that are known).")] = None,
+    name: NameOption = None,
+    url: Annotated[str | None, typer.Option(help="Of the page (default: that of the run).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+) -> None:
+    """Show what a round's reward is made of: completions, scores, formula, transaction, block."""
+    from services.cli.explain import run_explain
+    from services.cli.identity import page_of
+
+    address = url or page_of(find_run(local_settings().runs_dir, name))
+    raise typer.Exit(run_explain(address, number, peer, as_json=as_json))
 
 
 @app.command()

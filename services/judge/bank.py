@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,9 +10,7 @@ import reasoning_gym
 from reasoning_gym.utils import extract_answer
 
 from shared.question_files import QuestionFile
-from shared.tasks import ITEMS, Deck, Entry, Mix, Source, TaskSet, is_scorable, seed_of
-
-log = logging.getLogger(__name__)
+from shared.tasks import ITEMS, Deck, Entry, Mix, Source, TaskSet, seed_of
 
 SEED = seed_of("judge")  # fixed: the judges of all households ask the same question in the same round
 RECENT = 64  # rounds whose question is kept: making one may take milliseconds
@@ -47,17 +43,9 @@ class Bank:
         """What an answer to the round's question is worth, 0 to 1.
 
         The text between the last answer tags counts, or all of it where there are none: a stock peer sends a bare
-        answer. A scorer that chokes on the text gives 0; that is the text's fault.
+        answer.
         """
         tagged = extract_answer(user_answer, tag_name="answer")
         answer = user_answer.strip() if tagged is None else tagged
-        try:
-            entry = self._entry(round_number)
-            source = self._deck.sources[entry["metadata"]["source_dataset"]]
-            if not isinstance(source, QuestionFile) and not is_scorable(answer, entry["answer"]):
-                return 0.0
-            score = float(source.score_answer(answer, entry))
-        except Exception as error:  # third-party scorers raise anything on malformed input
-            log.debug("a scorer failed on an answer of round %d: %s", round_number, error)
-            return 0.0
-        return min(1.0, max(0.0, score)) if math.isfinite(score) else 0.0
+        entry = self._entry(round_number)
+        return self._deck.grade(answer, entry["metadata"]["source_dataset"], entry)

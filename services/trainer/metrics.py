@@ -24,7 +24,7 @@ GRADIENT_NORM = Gauge("swarm_trainer_gradient_norm_ratio", "Norm of the last upd
 CHANGED = Gauge("swarm_trainer_changed_weights_ratio", "Share of the weights that the last update changed, 0 to 1")
 CLIPPED = Gauge("swarm_trainer_clipped_tokens_ratio", "Share of the last update's tokens that were clipped")
 DIVERGENCE = Gauge("swarm_trainer_reference_divergence_nats", "Divergence of a token from the reference model, mean")
-OUT_OF_MEMORY = Counter("swarm_trainer_out_of_memory_total", "Backward passes that were tried again with half as much")
+OUT_OF_MEMORY = Counter("swarm_trainer_out_of_memory_total", "Times that less was sampled or learnt from at once")
 MICRO_BATCH = Gauge("swarm_trainer_micro_batch_completions", "Completions of a backward pass that fit; 0: as set")
 NOOPS = Counter("swarm_trainer_noop_rounds_total", "Rounds that left the weights as they were", ["reason"])
 for reason in ("empty", "flat", "nonfinite"):  # what has not happened yet is 0, not unknown
@@ -49,5 +49,5 @@ LOST = Counter("swarm_trainer_submissions_lost_total", "Submissions that never f
 ASKED = Counter("swarm_trainer_questions_total", "Questions that somebody typed", ["outcome"])
 for outcome in ("answered", "failed", "too_old"):
     ASKED.labels(outcome)
-for reason in ("unknown_set", "held_out", "altered", "unproven", "wrong_stage", "unknown_answer"):
+for reason in ("unknown_set", "held_out", "altered", "unproven", "wrong_stage", "unknown_answer", "slow"):
     REFUSED_GROUPS.labels(reason)

@@ -1,5 +1,10 @@
 """What the owner does on the page, and how rewards are explained, in a real browser on the real service."""
 
+import json
+import re
+import subprocess
+import sys
+
 import httpx
 from playwright.sync_api import expect
 
@@ -27,6 +32,27 @@ def test_a_reward_is_explained_from_the_leaderboard_on(open_page, household):
     page.get_by_label("Round", exact=True).fill("7")
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("Round 7, explained")
+    told = explained(page.url, "7", name_of(PEERS[1]))
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith(f"{name_of(PEERS[1])}  {PEERS[1]}\n")
+    assert re.search(r"mean of 32 completions \d\.\d{4} x 1000 = -?\d+ points", told.stdout)
+    assert re.search(r"chain   -?\d+ points, transaction 0x[0-9a-f]{64}, block \d+", told.stdout)
+    assert sum(one["own"] for one in json.loads(explained(page.url, "7", "--json").stdout)["peers"]) == 3
+    nothing = explained(page.url, "9000")
+    assert (nothing.returncode, "Rounds near it: 12" in nothing.stdout) == (1, True)
+
+
+def explained(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "services.cli",
+        "explain-reward",
+        *arguments,
+        "--url",
+        url.partition("/explain")[0],
+    ]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
 
 
 def test_the_founder_pauses_paces_and_invites_with_and_without_javascript(open_page, browser, site, household):

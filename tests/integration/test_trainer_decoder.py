@@ -55,6 +55,7 @@ def policy_of(config):
         device=torch.device("cpu"),
         pad_id=0,
         reduced=False,
+        prompts_at_once=0,
         end_ids=[1, 2],
         autocast=lambda: torch.autocast("cpu", enabled=False),
     )

@@ -1,5 +1,6 @@
 """What an update does where it must do nothing, where the memory is not enough, and what a step changes."""
 
+import json
 import logging
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import torch
 from prometheus_client import REGISTRY
 
 from services.trainer import report
+from services.trainer.forward import sampling
+from services.trainer.forward.sampling import sample
 from services.trainer.games.game import AnswerGame
 from services.trainer.games.tasks import Tasks
 from services.trainer.learning.learner import Learner
@@ -226,9 +229,9 @@ print("tried", learner.micro_completions)
 """
 
 
-def scarce(folder, room_mib):
-    """An update in a process that may take so much more memory than the model needs."""
-    command = [sys.executable, "-c", SCARCE, str(folder), str(room_mib << 20)]
+def scarce(folder, room_mib, program=SCARCE):
+    """An update, or another program, in a process that may take so much more memory than the model needs."""
+    command = [sys.executable, "-c", program, str(folder), str(room_mib << 20)]
     environment = {"PATH": "", "MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1"}
     root = Path(__file__).parents[2]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=root, env=environment, timeout=110)
@@ -249,6 +252,48 @@ def test_out_of_memory_halves_the_micro_batch_and_learns_the_same(tmp_path):
     assert f"the round goes on with {tried} completions at once" in done.stderr
     again = torch.load(tmp_path / "gradients.pt")
     assert (again - found[0]).norm() / found[0].norm() < 1e-5
+
+
+SCARCE_SAMPLING = """
+import json, logging, resource, sys
+from tests.integration.test_trainer_limits import SETTINGS, asked, sampled
+from services.trainer.model.policy import Policy
+
+logging.basicConfig(level=logging.WARNING, format="%(message)s")
+policy = Policy(SETTINGS.policy)
+sampled(policy, asked(1))  # what is loaded late is loaded now
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+room = int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_AS, (used + room, used + room))
+tokens = sampled(policy, asked(64))
+print(json.dumps([policy.prompts_at_once, tokens]))
+"""
+
+
+def asked(count):
+    return [f"What is {number} + {number}?" for number in range(count)]
+
+
+def sampled(policy, questions):
+    generator = torch.Generator().manual_seed(7)
+    return sample(policy, [policy.prompt(text) for text in questions], SETTINGS.game, generator)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space are Linux's")
+def test_out_of_memory_in_sampling_halves_what_is_asked_at_once_and_draws_the_same(tmp_path):
+    done = scarce(tmp_path, 24, SCARCE_SAMPLING)
+    assert done.returncode == 0, done.stderr
+    at_once, tokens = json.loads(done.stdout)
+    assert 1 <= at_once <= 32
+    assert f"sampling goes on with {at_once} questions at once" in done.stderr
+    assert tokens == sampled(Policy(SETTINGS.policy), asked(64))
+
+
+def test_memory_for_not_even_one_question_is_one_line_with_the_remedy(trained, monkeypatch):
+    policy, _, _ = trained
+    monkeypatch.setattr(sampling, "_sample", lambda *_: torch.empty(2**55))  # the allocator's own refusal
+    with pytest.raises(SwarmError, match="single question"):
+        sampled(policy, asked(3))
 
 
 def test_memory_for_not_even_one_completion_is_one_line_with_the_remedy(trained):

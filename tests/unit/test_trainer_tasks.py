@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from services.trainer.games.game import SCORING_S, in_time
 from services.trainer.games.tasks import Tasks
 from services.trainer.settings import TrainerSettings
 from shared.errors import SettingsError
@@ -74,3 +75,21 @@ def test_an_unknown_task_in_the_mix_is_one_line():
 def test_metadata_is_plain_json():
     question = tasks_of("nine").question(3)
     assert json.loads(json.dumps(question.metadata)) == question.metadata
+
+
+def test_an_answer_far_longer_than_any_right_one_is_not_read():
+    tasks = tasks_of("six")
+    puzzles = (question for number in range(300) if (question := tasks.question(number)).answer is None)
+    puzzle = next(puzzles)
+    clause = f"({puzzle.metadata['example_answer']})"
+    short, long = (f"<answer>{' ∧ '.join([clause] * count)}</answer>" for count in (3, 2_000))
+    assert tasks.score(puzzle, short) > 0
+    assert tasks.score(puzzle, long) == 0  # its scorer would read for minutes
+
+
+def test_a_peer_whose_answers_take_long_to_score_loses_the_rest_of_them():
+    groups = [f"group {number}" for number in range(10)]
+    clock = iter([0.0, 0.0, 3.0, SCORING_S, SCORING_S + 0.1])
+    refused = []
+    assert list(in_time(groups, refused.append, lambda: next(clock))) == groups[:3]
+    assert refused == ["slow"] * 7

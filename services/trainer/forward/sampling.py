@@ -6,17 +6,23 @@ ended leave the batch. What is drawn depends on the generator, the row and the p
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from services.trainer import metrics
 from services.trainer.forward.decoder import Decoder
 from services.trainer.forward.decoding import Cache
 from services.trainer.forward.padding import left_pad, positions
+from services.trainer.model.out_of_memory import first_line, is_out_of_memory, release
 from services.trainer.model.policy import Policy
 from services.trainer.settings import GameSettings
+from shared.errors import SwarmError
+
+log = logging.getLogger(__name__)
 
 Prompts = Sequence[Sequence[int]]
 # The logits (n, V) behind one token more: the tokens chosen last, (n,), of the rows of the batch that go on; which of
@@ -39,9 +45,53 @@ def sample(
 def sample_with_log_probs(
     policy: Policy, prompts: Prompts, game: GameSettings, generator: torch.Generator | None
 ) -> tuple[list[list[list[int]]], list[list[list[float]]]]:
-    """Like `sample`, and the log-probability of each token under what it was drawn from, see `draw`."""
+    """Like `sample`, and the log-probability of each token under what it was drawn from, see `draw`.
+
+    Where the memory is not enough for all prompts, half as many are read at once. Raises SwarmError when it is not
+    enough for a single one.
+    """
     policy.model.eval()
-    copies = game.completions if generator is not None else 1
+    copies, longest = game.completions if generator is not None else 1, game.max_new_tokens
+    shape = (len(prompts) * copies, longest)
+    chances = None if generator is None else torch.rand(shape, generator=generator, device=policy.device)
+    while True:
+        at_once = min(policy.prompts_at_once or len(prompts), len(prompts))
+        try:
+            parts = [
+                _sample(policy, prompts[k : k + at_once], game, copies, _rows(chances, k, at_once, copies))
+                for k in range(0, len(prompts), at_once)
+            ]
+            break
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            reason = first_line(error)
+        _shrink(policy, at_once, reason)  # not in the except block, where the error holds the failed pass
+    tokens = [row for part, _ in parts for row in part]
+    log_probs = [row for _, part in parts for row in part]
+    starts = range(0, len(tokens), copies)
+    return [tokens[k : k + copies] for k in starts], [log_probs[k : k + copies] for k in starts]
+
+
+def _rows(chances: Tensor | None, first: int, count: int, copies: int) -> Tensor | None:
+    """What is drawn for so many prompts."""
+    return None if chances is None else chances[first * copies : (first + count) * copies]
+
+
+def _shrink(policy: Policy, tried: int, reason: str) -> None:
+    release()
+    metrics.OUT_OF_MEMORY.inc()
+    policy.prompts_at_once = tried // 2
+    if not policy.prompts_at_once:
+        cause = f"the memory is not enough to answer a single question: {reason}"
+        raise SwarmError(cause, "lower NUM_GENERATIONS or MAX_NEW_TOKENS, or choose a smaller model (MODEL_NAME)")
+    log.warning("out of memory (%s): sampling goes on with %d questions at once", reason, policy.prompts_at_once)
+
+
+def _sample(
+    policy: Policy, prompts: Prompts, game: GameSettings, copies: int, chances: Tensor | None
+) -> tuple[list[list[int]], list[list[float]]]:
+    """Tokens and their log-probabilities of every completion, one batch."""
     decoder = Decoder.of(policy.model)
     with policy.autocast():
         if decoder is None:
@@ -50,9 +100,7 @@ def sample_with_log_probs(
             decoder = decoder.to(torch.bfloat16) if policy.reduced else decoder
             cache = Cache(decoder, prompts, copies, game.max_new_tokens, policy.device)
             logits, advance = cache.logits, cache.advance
-        tokens, log_probs = _decode(policy, logits, advance, game, generator)
-    starts = range(0, len(tokens), copies)
-    return [tokens[k : k + copies] for k in starts], [log_probs[k : k + copies] for k in starts]
+        return _decode(policy, logits, advance, game, chances)
 
 
 def _padded(policy: Policy, prompts: Prompts, copies: int) -> tuple[Tensor, Advance]:
@@ -83,12 +131,11 @@ def _padded(policy: Policy, prompts: Prompts, copies: int) -> tuple[Tensor, Adva
 
 
 def _decode(
-    policy: Policy, logits: Tensor, advance: Advance, game: GameSettings, generator: torch.Generator | None
+    policy: Policy, logits: Tensor, advance: Advance, game: GameSettings, chances: Tensor | None
 ) -> tuple[list[list[int]], list[list[float]]]:
     """One token a pass for every completion that has not ended; their log-probabilities beside them."""
     ends = torch.tensor(policy.end_ids, device=policy.device)
     shape, longest = (len(logits), game.max_new_tokens), game.max_new_tokens
-    chances = None if generator is None else torch.rand(shape, generator=generator, device=policy.device)
     tokens = torch.full(shape, int(ends[0]), device=policy.device)
     log_probs = torch.zeros(shape, device=policy.device)
     lengths = torch.full(shape[:1], longest, device=policy.device)

@@ -5,8 +5,10 @@ A game is whatever has these methods; the round (`loop.py`) knows nothing else o
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -18,8 +20,10 @@ from services.trainer.learning.rollout import Scored
 from services.trainer.metrics import REFUSED_GROUPS
 from services.trainer.model.policy import Policy
 from services.trainer.settings import GameSettings
-from shared.messages import Question, Rollouts, Round
+from shared.messages import Group, Question, Rollouts, Round
 from shared.tasks import seed_of
+
+SCORING_S = 5.0  # for one peer's rollouts, of this thread's processor time: what is honest takes a hundredth of it
 
 
 class Game(Protocol):
@@ -48,6 +52,22 @@ class Game(Protocol):
 
     def score(self, rollouts: Rollouts) -> list[Scored]:
         """A peer's rollouts with what they earn by our own verifier; groups that this swarm does not play left out."""
+
+
+def in_time(
+    groups: Sequence[Group], refuse: Callable[[str], None], spent_s: Callable[[], float] = time.thread_time
+) -> Iterator[Group]:
+    """A peer's groups for as long as scoring them takes no more than `SCORING_S`; the rest is refused as `slow`.
+
+    There are answers that a scorer reads for a second: a stranger may send thousands of them.
+    """
+    until = spent_s() + SCORING_S
+    for done, group in enumerate(groups):
+        if spent_s() > until:
+            for _ in groups[done:]:
+                refuse("slow")
+            return
+        yield group
 
 
 class AnswerGame:
@@ -95,7 +115,7 @@ class AnswerGame:
     def score(self, rollouts: Rollouts) -> list[Scored]:
         """See `Game.score`."""
         found = []
-        for group in rollouts.groups:
+        for group in in_time(rollouts.groups, partial(self.refuse, rollouts)):
             reason, question = self.tasks.verdict(group.question)
             if reason:
                 self.refuse(rollouts, reason)

@@ -11,8 +11,6 @@ comes out the same with one of them is as good as any other.
 from __future__ import annotations
 
 import json
-import logging
-import math
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -23,9 +21,7 @@ from reasoning_gym.utils import extract_answer
 
 from shared.messages import Question
 from shared.question_files import QuestionFile
-from shared.tasks import ITEMS, Deck, Entry, Mix, Source, TaskSet, is_held_out, is_scorable
-
-log = logging.getLogger(__name__)
+from shared.tasks import ITEMS, Deck, Entry, Mix, Source, TaskSet, is_held_out
 
 SEEDS = 2**31
 DECKS = 256  # of peers; one takes a fraction of a millisecond to make
@@ -89,24 +85,12 @@ class Tasks:
         return "", made.model_copy(update={"dataset": question.dataset})
 
     def score(self, question: Question, completion: str) -> float:
-        """Reward of a completion, 0 to 1: what the scorer gives the text between the answer tags, 0 without any.
-
-        A scorer that chokes on hostile text or metadata gives 0 too, and so does an answer that is so long that a
-        generator's scorer might not come to an end; that is the completion's fault, not ours.
-        """
+        """Reward of a completion, 0 to 1: what the scorer gives the text between the answer tags, 0 without any."""
         answer = extract_answer(completion, tag_name="answer")
         if answer is None or not self.knows(question):
             return 0.0
-        source = self._deck.sources[question.dataset]
-        if not isinstance(source, QuestionFile) and not is_scorable(answer, question.answer):
-            return 0.0
         entry: Entry = {"question": question.text, "answer": question.answer, "metadata": dict(question.metadata)}
-        try:
-            reward = float(source.score_answer(answer, entry))
-        except Exception as error:  # third-party scorers raise anything on malformed input
-            log.debug("the scorer of %s failed: %s", question.dataset, error)
-            return 0.0
-        return min(1.0, max(0.0, reward)) if math.isfinite(reward) else 0.0
+        return self._deck.grade(answer, question.dataset, entry)
 
     def _made_by_stock(self, question: Question) -> Entry | None:
         """The same question as a stock node makes it; None if none does."""

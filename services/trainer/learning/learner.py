@@ -31,8 +31,8 @@ from services.trainer.learning.advantages import batch_advantages
 from services.trainer.learning.batches import Batch, spans
 from services.trainer.learning.loss import Scale, binding, divergence, grpo_loss
 from services.trainer.learning.movement import Movement
-from services.trainer.learning.out_of_memory import halved, is_out_of_memory, release
 from services.trainer.learning.rollout import Scored
+from services.trainer.model.out_of_memory import first_line, halved, is_out_of_memory, release
 from services.trainer.model.policy import Policy
 from services.trainer.settings import LearnerSettings
 from shared.errors import SwarmError
@@ -122,7 +122,7 @@ class Learner:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                reason = _first_line(error)
+                reason = first_line(error)
             self._shrink(micro, reason)  # not in the except block, where the error holds the failed pass
 
     def _shrink(self, micro: Sequence[range], reason: str) -> None:
@@ -174,7 +174,7 @@ class Learner:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            cause = f"the memory is not enough for the optimizer's step: {_first_line(error)}"
+            cause = f"the memory is not enough for the optimizer's step: {first_line(error)}"
             raise SwarmError(cause, "choose a smaller model (MODEL_NAME)") from error
         shares = float(sums.clipped) / scale.tokens, float(sums.kl) / scale.tokens
         return Update(loss, size, *shares, changed=self._movement.since(before))
@@ -207,10 +207,6 @@ class Learner:
             return [list(row) for row in group.tokens]
         rows = [self._policy.encode(completion)[: self._max_length] for completion in group.completions]
         return [row or [self._policy.end_ids[0]] for row in rows]
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
 
 
 def _old(now: Tensor, noted: Sequence[Tensor | None]) -> Tensor:

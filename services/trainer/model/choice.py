@@ -14,11 +14,11 @@ from pathlib import Path
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoConfig, AutoModelForCausalLM
 
 from services.trainer.model.footprint import Shape, gib, shape_of
 from services.trainer.model.hardware import Memory, device_of, measure
 from services.trainer.model.hub import fetch, fetch_config, held_bytes, kept
+from services.trainer.model.light import AutoConfig, AutoModelForCausalLM
 from services.trainer.model.models import AUTO, BUILT_IN, in_order, least, pool, too_large
 from services.trainer.settings import PolicySettings, TrainerSettings
 from shared.errors import SettingsError, SwarmError

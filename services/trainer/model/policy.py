@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
 from services.trainer.model.choice import locate
 from services.trainer.model.hardware import device_of
+from services.trainer.model.light import AutoModelForCausalLM, AutoTokenizer, transformers_logging
 from services.trainer.model.models import AUTO, BUILT_IN
 from services.trainer.model.prompt import chat
 from services.trainer.settings import PolicySettings
@@ -48,6 +47,7 @@ class Policy:
         self.size = sum(parameter.numel() for parameter in self.model.parameters())
         if self.device.type == "cpu":
             torch.set_num_threads(settings.threads or (1 if self.size < SMALL else os.cpu_count() or 1))
+        self.prompts_at_once = 0  # in sampling at most, found out by running out of memory; 0: not yet
         self.end_ids = _end_ids(self.model, self.tokenizer)
         self.pad_id = next(
             (i for i in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id) if i is not None), self.end_ids[0]

@@ -12,12 +12,13 @@ left out: its question is put together here, and has to come out the same.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from pydantic import JsonValue, ValidationError
 
 from services.trainer.games.debate import rules
 from services.trainer.games.debate.record import Answers, Critique, Part, Record, Topic
-from services.trainer.games.game import AnswerGame
+from services.trainer.games.game import AnswerGame, in_time
 from services.trainer.learning.rollout import Scored
 from shared.messages import MAX_GROUPS, MAX_TEXT, Group, Question, Rollouts, Round
 from shared.tasks import DEBATE_SEED
@@ -54,7 +55,7 @@ class DebateGame(AnswerGame):
     def score(self, rollouts: Rollouts) -> list[Scored]:
         """See `Game.score`."""
         found = []
-        for group in rollouts.groups:
+        for group in in_time(rollouts.groups, partial(self.refuse, rollouts)):
             reason, question = self._verdict(rollouts, group)
             if reason:
                 self.refuse(rollouts, reason)

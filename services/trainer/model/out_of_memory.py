@@ -31,3 +31,8 @@ def release() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, for a line of the log."""
+    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
