@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from services.local.embedded import answers
 from services.local.folder import RunFolder
 from services.local.programs import environment
 from shared.errors import SettingsError, SwarmError
@@ -84,8 +85,12 @@ def _on_store(folder: RunFolder, act: Callable[[Store], Awaitable[T]]) -> T:
     if plan is None:
         raise SwarmError(f"the run {folder.root.name} has not been started", "start it: rlswarm up --local")
 
+    url = environment(plan, folder, os.environ)["REDIS_URL"]
+    if not answers(url):  # the client would try for a minute
+        raise SwarmError(f"the run {folder.root.name} is not up", "start it: rlswarm up --local")
+
     async def once() -> T:
-        client = connect(environment(plan, folder, os.environ)["REDIS_URL"])
+        client = connect(url)
         try:
             return await act(RedisStore(client))
         finally:
@@ -94,7 +99,7 @@ def _on_store(folder: RunFolder, act: Callable[[Store], Awaitable[T]]) -> T:
     try:
         return asyncio.run(once())
     except (RedisError, OSError) as error:
-        raise SwarmError(f"the run {folder.root.name} is not up", "start it: rlswarm up --local") from error
+        raise SwarmError(f"the Redis of {folder.root.name} does not answer ({error})", "see rlswarm status") from error
 
 
 def _changed(before: Pace, changes: dict[str, object]) -> Pace:
