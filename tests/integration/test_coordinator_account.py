@@ -15,6 +15,7 @@ from services.identity.signing.api import build_signing
 from services.identity.signing.book import Book
 from services.identity.signing.policy import load_code
 from services.identity.signing.signer import Signatures
+from shared.errors import SwarmError
 from shared.health import Health
 from shared.household import swarm_state
 from shared.messages import Registration
@@ -33,7 +34,12 @@ async def vault(tmp_path):
     database = Database(tmp_path / "identity")
     vault = Vault(database, fast=True)
     signatures = Signatures(vault, Book(database), load_code(ARTIFACTS), chain_id=CHAIN_ID, contract=None)
-    server, sock = server_of(build_signing(vault, signatures, "token")), listen("127.0.0.1", 0, "SIGNER_PORT")
+
+    async def inviting(days):
+        raise SwarmError("nobody is invited here", "ask another")
+
+    app = build_signing(vault, signatures, "token", inviting)
+    server, sock = server_of(app), listen("127.0.0.1", 0, "SIGNER_PORT")
     serving = asyncio.create_task(server.serve([sock]))
     vault.url = f"http://127.0.0.1:{sock.getsockname()[1]}"
     yield vault
