@@ -47,7 +47,7 @@ demo: $(VENV)/.all  ## Start a fresh swarm here, page on http://localhost:3000 (
 	@$(BIN)/rlswarm up --local --name $(NAME) --peers $(PEERS) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(MODEL),--model $(MODEL))
 
 test: lint test-unit  ## Linters, types, import rules, all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/contract tests/integration
+	@$(BIN)/python -m pytest -n 3 --dist loadfile tests/contract tests/integration
 	@$(BIN)/python -m pytest tests/e2e
 
 test-unit: $(VENV)/.dev  ## Only the quick tests; decisions must be covered to the last branch
