@@ -51,7 +51,7 @@ test: lint test-unit  ## Linters, types, import rules, all tests
 	@$(BIN)/python -m pytest tests/e2e
 
 test-unit: $(VENV)/.dev  ## Only the quick tests; decisions must be covered to the last branch
-	@$(BIN)/python -m pytest tests/unit --cov --cov-report=
+	@$(BIN)/python -m pytest -n 2 tests/unit --cov --cov-report=
 	@$(BIN)/coverage report --show-missing --fail-under=100 --include='$(PURE)'
 
 test-chaos: $(VENV)/.dev  ## The long tests of the peer network: hostile peers, bad lines, kills (ONLY=file; needs root for some)
