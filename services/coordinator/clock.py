@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from services.coordinator import metrics
 from services.coordinator.books import Books, Opened
+from services.coordinator.bootnodes import pointed
 from services.coordinator.chain import Chain, ChainError, Head
 from services.coordinator.contract import Contract
 from services.coordinator.link import Link
@@ -23,16 +24,7 @@ from services.coordinator.recall import Recall
 from services.coordinator.rounds import Advance, ClockState, Extend, Finish, Rules, is_final, tick
 from services.coordinator.settings import ClockSettings
 from services.coordinator.verdicts import Standing
-from shared.household import (
-    LEASE,
-    SwarmState,
-    grant_bootnodes,
-    hosted_peers,
-    pace,
-    put_bootnodes,
-    put_swarm_state,
-    wished_bootnodes,
-)
+from shared.household import LEASE, SwarmState, hosted_peers, pace, put_bootnodes, put_swarm_state
 from shared.messages import Round
 from shared.queue import Entry
 from shared.streams import ROUNDS, SUBMISSIONS
@@ -67,7 +59,7 @@ class Clock:
 
     async def step(self) -> None:
         """One look, and what follows from it."""
-        head = await self._pointed(await self._staged(await self._contract.head()))
+        head = await pointed(self._chain, self._contract, self._link, await self._staged(await self._contract.head()))
         opened = await self._opening(head)
         await self._remind(opened)
         await self._recall.after(head)
@@ -106,22 +98,6 @@ class Clock:
             return head
         health.heal("stages")
         log.info("rounds have %d stages now", wanted)
-        return await self._contract.head()
-
-    async def _pointed(self, head: Head) -> Head:
-        """The contract with the bootnodes that the founder wished for; where that fails, as it is."""
-        wanted, health = await wished_bootnodes(self._store), self._link.context.health
-        if wanted is None:
-            health.heal("bootnodes")
-            return head
-        try:
-            if list(head.bootnodes) != wanted:
-                await self._chain.set_bootnodes(wanted)
-        except ChainError as error:
-            health.degrade("bootnodes", f"they are not what was wished for: {error}")
-            return head
-        await grant_bootnodes(self._store)
-        log.info("the swarm has %d bootnodes now", len(wanted))
         return await self._contract.head()
 
     async def _opening(self, head: Head) -> Opened:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
-from functools import wraps
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
-from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 from web3 import HTTPProvider
 
 from services.coordinator.abi import Interface, address_word, artifact, constructor, word
+from services.coordinator.belief import believed
 from services.coordinator.calls import ADVANCE, EOA, STAGES, Call, call_of, question_of, trace_of
 from services.coordinator.chain import (
     ChainDown,
@@ -32,26 +31,6 @@ from shared.messages import Registration, Submission
 
 REQUEST_TIMEOUT_S = 10.0
 REQUESTS = 50  # in one batch: public nodes refuse more than 100
-
-
-P = ParamSpec("P")
-T = TypeVar("T")
-NONSENSE = (KeyError, IndexError, TypeError, ValueError, AttributeError, DecodingError)
-
-
-def believed(
-    method: Callable[Concatenate[Web3Chain, P], Coroutine[Any, Any, T]],
-) -> Callable[Concatenate[Web3Chain, P], Coroutine[Any, Any, T]]:
-    """A node's answers as the method takes them; what they cannot be is ChainDown, and asked again later."""
-
-    @wraps(method)
-    async def asked(chain: Web3Chain, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return await method(chain, *args, **kwargs)
-        except NONSENSE as error:
-            raise chain.nonsense(error) from error
-
-    return asked
 
 
 class Web3Chain:
