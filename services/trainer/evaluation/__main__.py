@@ -21,7 +21,6 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from services.trainer.evaluation.estimates import Estimate
 from services.trainer.evaluation.exam import Line, Marks, Papers, gain, papers, report, sit
 from services.trainer.games.tasks import Tasks
 from services.trainer.model.policy import Policy
@@ -29,6 +28,7 @@ from services.trainer.settings import TrainerSettings
 from services.trainer.state.tensors import load_weights
 from services.trainer.tracking.canvas import canvas, save
 from shared.errors import SettingsError, SwarmError
+from shared.estimates import Estimate
 from shared.settings import load
 from shared.tasks import cache_of, seed_of
 
