@@ -68,12 +68,12 @@ class Upstream:
 
     async def ask(self, user_id: str, round_number: int, model_name: str) -> Given:
         """A question."""
-        body = {"user_id": user_id, "round_number": round_number, "model_name": model_name}
+        body: dict[str, str | int] = {"user_id": user_id, "round_number": round_number, "model_name": model_name}
         return await self._post("/request-question/", body, Given)
 
     async def grade(self, session_id: str, round_number: int, answer: str) -> float:
         """The score of an answer."""
-        body = {"session_id": session_id, "round_number": round_number, "user_answer": answer}
+        body: dict[str, str | int] = {"session_id": session_id, "round_number": round_number, "user_answer": answer}
         return (await self._post("/submit-answer/", body, Graded)).score
 
     async def close(self) -> None:

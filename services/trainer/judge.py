@@ -54,7 +54,8 @@ class Judge:
 
     async def grade(self, peer: str, asked: Asked, round_number: int, answer: str) -> float:
         """The score of an answer, 0 to 1."""
-        body = {"session_id": asked.session_id, "user_id": peer, "round_number": round_number, "user_answer": answer}
+        body: dict[str, str | int] = {"session_id": asked.session_id, "user_id": peer}
+        body |= {"round_number": round_number, "user_answer": answer}
         return (await self._post("/submit-answer/", Graded, **body)).score
 
     async def _post(self, path: str, answer: type[A], **body: str | int) -> A:
