@@ -1,7 +1,7 @@
 """`rlswarm`: found a swarm, look at it, stop it.
 
 up --local, init, join --> services.local: supervisord --> Redis, anvil, the services
-invite --> services.identity.admin --> identity
+invite, allow, disallow, hand-over --> services.identity.admin --> identity, coordinator
 eval --> services.trainer.evaluation, in a process of its own
 plot --> services.trainer.tracking.curves, on the run's history files
 status, logs, down, pause, resume, pace, bootnodes --> the run's folder, supervisord's socket, Redis

@@ -81,4 +81,3 @@ class OwnedContract:
 
     async def _has(self, role: Role, account: str) -> bool:
         return bool(await self._contract.ask(Call("hasRole(bytes32,address)", (await self._name(role), account))))
-
