@@ -22,8 +22,8 @@ from services.identity.signing.policy import (
     is_early,
     load_code,
 )
-from services.identity.signing.rate import Bucket
 from shared.errors import SwarmError
+from shared.rate import Bucket
 
 US = to_checksum_address("0x" + "11" * 20)
 SWARM = to_checksum_address("0x" + "22" * 20)

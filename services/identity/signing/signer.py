@@ -20,8 +20,8 @@ from services.identity.metrics import SIGNED, UNSIGNED
 from services.identity.signing.book import Book, Entry
 from services.identity.signing.owner import Heir
 from services.identity.signing.policy import Code, Refused, Rules, Transaction, check, contract_address, is_early
-from services.identity.signing.rate import Bucket
 from shared.errors import SwarmError
+from shared.rate import Bucket
 
 BURST, PER_S = 2_000, 100  # signatures at once, and for long: more than any chain takes
 
