@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from eth_utils.address import to_checksum_address
 
 from services.coordinator.belief import Asker, believed
-from services.coordinator.calls import Call
+from services.coordinator.calls import Call, to_be_added
 from services.coordinator.chain import ROLES, ChainDown, Listing, Role
 
 SET_RULES = "setRules((bool,bool,bool,uint32,uint32,uint128))"
@@ -24,6 +24,18 @@ class Governed(Asker, Protocol):
 
     async def govern(self, call: Call, event: str, what: str, remedy: str) -> str:
         """Send a call that needs a role, see that it left `event`; the transaction's hash."""
+
+
+async def replace_bootnodes(contract: Governed, wanted: Sequence[str], remedy: str) -> None:
+    """The new ones come before the old ones go: whoever looks meanwhile finds somebody. Raises ChainError."""
+    what, there = "set the bootnodes", len(await contract.ask(Call("getBootnodes()", ())))
+    if not wanted:
+        await contract.govern(Call("clearBootnodes()", ()), "AllBootnodesCleared", what, remedy)
+        return
+    added = Call("addBootnodes(string[])", (to_be_added(there, wanted),))
+    await contract.govern(added, "BootnodesAdded", what, remedy)
+    for index in reversed(range(there)):
+        await contract.govern(Call("removeBootnode(uint256)", (index,)), "BootnodeRemoved", what, remedy)
 
 
 class OwnedContract:

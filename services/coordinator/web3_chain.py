@@ -24,7 +24,7 @@ from services.coordinator.chain import (
     Reverted,
 )
 from services.coordinator.logs import BACK, Logs
-from services.coordinator.owned import OwnedContract
+from services.coordinator.owned import OwnedContract, replace_bootnodes
 from services.coordinator.rpc import Request, Rpc, RpcError
 from services.coordinator.sender import Sender, Transaction
 from services.coordinator.signer import NOBODY, Signer
@@ -172,11 +172,7 @@ class Web3Chain:
     @believed
     async def set_bootnodes(self, addresses: Sequence[str]) -> None:
         """See `Chain.set_bootnodes`."""
-        remedy = f"grant BOOTNODE_MANAGER_ROLE to {self._account}"
-        await self.govern(Call("clearBootnodes()", ()), "AllBootnodesCleared", "set the bootnodes", remedy)
-        if addresses:
-            call = Call("addBootnodes(string[])", (list(addresses),))
-            await self.govern(call, "BootnodesAdded", "set the bootnodes", remedy)
+        await replace_bootnodes(self, addresses, f"grant BOOTNODE_MANAGER_ROLE to {self._account}")
 
     @believed
     async def advance(self) -> None:
