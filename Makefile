@@ -30,9 +30,9 @@ PURE := $(subst $(space),$(comma),$(strip \
   $(patsubst %,services/p2p/%.py,$(addprefix wire/,announcement buckets dictionaries rejection validation) \
     $(addprefix trust/,budget gate members originals reputation tally) $(addprefix bridge/,layouts payloads door) \
     $(addprefix network/,population reach sightings) $(addprefix traffic/,choice pacing survey watch)) \
-  $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/owner signing/policy signing/rate) \
+  $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/owner signing/policy) services/chain/calls.py \
   $(patsubst %,services/local/%.py,summary snapshot history conf) \
-  $(patsubst %,shared/%.py,messages asks streams tasks names settings invite)))
+  $(patsubst %,shared/%.py,messages asks streams tasks names settings invite rate)))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup install demo test test-unit test-chaos lint format model contracts bench bench-chain bench-sapo bench-trainer bench-p2p e2e fresh chaos wheelhouse sbom release-check clean
