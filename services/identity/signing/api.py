@@ -69,6 +69,7 @@ def signing_of(settings: IdentitySettings, accounts: Accounts, store: Store) -> 
         chain_id=settings.chain_id,
         contract=settings.swarm_contract,
         heir=lambda: named_heir(settings.home, time.time()),
+        market=settings.market_contract,
     )
 
     async def inviting(days: int) -> Invitation:
