@@ -30,7 +30,7 @@ NEEDED = {"trainer": "torch", "p2p": "hivemind", "coordinator": "web3", "identit
 def run_checks(settings: LocalSettings, folder: RunFolder | None) -> list[Check]:
     """Look at everything; `folder` is the run's, None where there is none yet."""
     running = folder is not None and Supervisor(folder).alive()
-    return [packages(), redis(), *chain(settings.cache_dir), ports(settings, folder, running=running), *rest(folder)]
+    return [packages(), redis(), *chain(settings.cache_dir), ports(settings, folder, running=running), *rest(settings, folder)]
 
 
 def packages() -> Check:
@@ -85,10 +85,11 @@ def ports(settings: LocalSettings, folder: RunFolder | None, *, running: bool) -
     return Check("ports", True, "those that are wanted are free")
 
 
-def rest(folder: RunFolder | None) -> list[Check]:
+def rest(settings: LocalSettings, folder: RunFolder | None) -> list[Check]:
     """What is the same in containers; it reads its settings as the run's services do. Raises SwarmError."""
     plan = folder.read_plan() if folder else None
-    told = environment(plan, folder, os.environ) if plan and folder else dict(os.environ)
+    first = {"P2P_PEERS": str(settings.peers), "STATE_DIR": str(settings.runs_dir)}
+    told = environment(plan, folder, os.environ) if plan and folder else {**first, **os.environ}
     started = "yes" if folder and Supervisor(folder).alive() else "no"
     command = [sys.executable, "-m", "services.doctor", "--json", f"--started={started}"]
     done = subprocess.run(command, capture_output=True, text=True, env=told, check=False)

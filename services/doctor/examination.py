@@ -18,6 +18,8 @@ from shared.errors import SettingsError
 from shared.invite import parse
 from shared.settings import read_secret
 
+ACCEPTED = "coordinator/invite.accepted"  # who has joined stays when the invite expires
+
 
 def examine(settings: DoctorSettings, now: float, *, started: bool | None, with_gpu: bool = True) -> list[Check]:
     """Look at everything. `started`: whether the household's own parts should answer; None: if one of them does."""
@@ -27,7 +29,8 @@ def examine(settings: DoctorSettings, now: float, *, started: bool | None, with_
     up = _seems_up(settings) if started is None else started
     checks, seen = _household(settings, up)
     if settings.invite:
-        found.append(invite(settings.invite, now, joined=seen.chain is not None))
+        joined = seen.chain is not None or (settings.state_dir / ACCEPTED).exists()
+        found.append(invite(settings.invite, now, joined=joined))
     found += checks
     checks, node, times = _chain(settings, seen, up)
     found += checks
