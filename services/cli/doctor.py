@@ -30,7 +30,13 @@ NEEDED = {"trainer": "torch", "p2p": "hivemind", "coordinator": "web3", "identit
 def run_checks(settings: LocalSettings, folder: RunFolder | None) -> list[Check]:
     """Look at everything; `folder` is the run's, None where there is none yet."""
     running = folder is not None and Supervisor(folder).alive()
-    return [packages(), redis(), *chain(settings.cache_dir), ports(settings, folder, running=running), *rest(settings, folder)]
+    return [
+        packages(),
+        redis(),
+        *chain(settings.cache_dir),
+        ports(settings, folder, running=running),
+        *rest(settings, folder),
+    ]
 
 
 def packages() -> Check:
