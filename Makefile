@@ -25,12 +25,12 @@ space := $(empty) $(empty)
 PURE := $(subst $(space),$(comma),$(strip \
   $(patsubst %,services/trainer/%.py,pacing \
     $(addprefix learning/,advantages batches loss mixing picks rollout) $(addprefix model/,fitting footprint models) \
-    $(addprefix forward/,packing padding) games/debate/rules) \
-  $(patsubst %,services/coordinator/%.py,rounds pace verdicts calls) \
+    $(addprefix forward/,packing padding) games/debate/rules market/betting) \
+  $(patsubst %,services/coordinator/%.py,market/moves rounds pace verdicts calls) \
   $(patsubst %,services/p2p/%.py,$(addprefix wire/,announcement buckets dictionaries rejection validation) \
     $(addprefix trust/,budget gate members originals reputation tally) $(addprefix bridge/,layouts payloads door) \
     $(addprefix network/,population reach sightings) $(addprefix traffic/,choice pacing survey watch)) \
-  $(patsubst %,services/judge/%.py,breaker records) \
+  $(patsubst %,services/judge/%.py,breaker games records) \
   $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/owner signing/policy) services/chain/calls.py \
   $(patsubst %,services/local/%.py,summary snapshot history conf) \
   $(patsubst %,shared/%.py,messages asks estimates streams tasks names settings invite rate wagers)))
