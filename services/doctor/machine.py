@@ -76,7 +76,10 @@ def disk(folder: Path) -> Check:
         free = shutil.disk_usage(there).free
     except OSError as error:
         return Check(
-            "disk", False, f"{there} cannot be written ({error.strerror})", "see its owner and mode, STATE_DIR"
+            "disk",
+            False,
+            f"{there} cannot be written ({error.strerror})",
+            "make room, see its owner and mode, or move STATE_DIR",
         )
     said = f"{free / GIB:.1f} GiB free at {there}"
     return Check("disk", free >= DISK_BYTES, said, f"make room: {DISK_BYTES / GIB:.0f} GiB at least, or move STATE_DIR")

@@ -366,7 +366,7 @@ def another_contract_at_the_address(lab):
     return chain.contract(chain.Node(lab.node.url, PATIENCE_S), "0x" + "34" * 20)
 
 
-@fault("balance", "has 0.000000 coins, and a hundred rewards cost 0.010", f"send some of the chain's coin to {ACCOUNT}")
+@fault("balance", "has 0.000000 coins, and a hundred rewards cost 0.0", f"send some of the chain's coin to {ACCOUNT}")
 def an_account_without_coins_on_a_chain_that_costs(lab):
     return chain.balance(chain.Node(lab.priced(), PATIENCE_S), ACCOUNT)
 
