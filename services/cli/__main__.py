@@ -4,6 +4,7 @@ up --local, init, join --> services.local: supervisord --> Redis, anvil, the ser
 invite --> services.identity.admin --> identity
 eval --> services.trainer.evaluation, in a process of its own
 plot --> services.trainer.tracking.curves, on the run's history files
+publish --> services.publisher.build, in a process of its own
 status, logs, down, pause, resume, pace, bootnodes --> the run's folder, supervisord's socket, Redis
 login, identity, explain-reward --> the page's REST API, services.identity.admin
 """
@@ -187,6 +188,19 @@ def evaluate(
         f"--{name}={given}" for name, given in (("mix", mix), ("base", base), ("out", out), ("plot", plot)) if given
     ]
     raise typer.Exit(run_eval(local_settings().runs_dir, before, model, [*options, *(["--json"] if as_json else [])]))
+
+
+@app.command()
+def publish(
+    name: NameOption = None,
+    peer: Annotated[str | None, typer.Option(help="Whose checkpoint, by its id (default: the latest).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only make the repository's folder, for a look.")] = False,
+    out: Annotated[Path | None, typer.Option(help="That folder (default: in the run's, under `published`).")] = None,
+) -> None:
+    """Evaluate a run's newest checkpoint, and make it a repository of the Hugging Face hub: model, card, plots."""
+    from services.cli.publish import run_publish
+
+    raise typer.Exit(run_publish(find_run(local_settings().runs_dir, name), peer, out, dry_run=dry_run))
 
 
 @app.command()
