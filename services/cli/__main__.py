@@ -4,7 +4,7 @@ up --local, init, join --> services.local: supervisord --> Redis, anvil, the ser
 invite --> services.identity.admin --> identity
 eval --> services.trainer.evaluation, in a process of its own
 plot --> services.trainer.tracking.curves, on the run's history files
-publish --> services.publisher.build, in a process of its own
+publish, export --> services.publisher.build, in a process of its own
 status, logs, down, pause, resume, pace, bootnodes --> the run's folder, supervisord's socket, Redis
 login, identity, explain-reward --> the page's REST API, services.identity.admin
 """
@@ -33,6 +33,9 @@ app = typer.Typer(
     help="A self-hosted swarm that trains language models together by reinforcement learning.",
     pretty_exceptions_enable=False,
 )
+
+export = typer.Typer(no_args_is_help=True, help="Make files of a run's model for other programs.")
+app.add_typer(export, name="export")
 
 
 @app.command()
@@ -201,6 +204,18 @@ def publish(
     from services.cli.publish import run_publish
 
     raise typer.Exit(run_publish(find_run(local_settings().runs_dir, name), peer, out, dry_run=dry_run))
+
+
+@export.command()
+def gguf(
+    name: NameOption = None,
+    peer: Annotated[str | None, typer.Option(help="Whose checkpoint, by its id (default: the latest).")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder (default: `gguf` in the run's).")] = None,
+) -> None:
+    """Make files for llama.cpp and Ollama of a run's newest checkpoint, each compared with the model."""
+    from services.cli.publish import run_export
+
+    raise typer.Exit(run_export(find_run(local_settings().runs_dir, name), peer, out))
 
 
 @app.command()

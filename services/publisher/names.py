@@ -19,6 +19,11 @@ def repository(model: str, infix: str, peer: str, *, taken: bool = False) -> str
     return f"{head}-{tail}"
 
 
+def repositories(owner: str, model: str, infix: str, peer: str) -> list[str]:
+    """What a peer's repository may be called, with its owner: the second where the first is another peer's."""
+    return [f"{owner}/{repository(model, infix, peer, taken=taken)}" for taken in (False, True)]
+
+
 def short(model: str) -> str:
     """A model's name without its owner or folder, as a repository may be called."""
     name = "rlswarm-embedded" if model == BUILT_IN else PurePath(model).name

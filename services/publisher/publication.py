@@ -21,7 +21,7 @@ class Publication(BaseModel):
     swarm: str  # its name
     chain_id: int | None
     contract: str | None
-    model: str  # the base model, as MODEL_NAME names it
+    model: str  # the base model: its name on the hub, `embedded`, or what its folder is called
     round: int
     step: int
     sha256: str  # of the trainer's file

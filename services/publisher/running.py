@@ -8,6 +8,10 @@ from services.publisher.facts import Facts, GgufFile
 from services.publisher.tables import table
 
 QUESTION = "Calculate 3 * 7."
+SPLITS_OTHERWISE = (
+    "**llama.cpp splits text into other tokens than this model's own tokenizer does**, so it may answer worse there "
+    "than these figures say: they are for the right tokens."
+)
 SAMPLING = {"temperature": 0.6, "top_p": 0.95, "top_k": 20}  # of RL Swarm's models
 
 
@@ -52,6 +56,8 @@ def _llama(facts: Facts) -> str:
     rows = [
         [one.name, f"{one.bytes / 1e6:,.1f} MB", f"{one.agreement:.1%}", f"{one.divergence:.4f}"] for one in facts.gguf
     ]
+    alike = all(one.splits_alike for one in facts.gguf)
+    warning = "" if alike else f"\n\n{SPLITS_OTHERWISE}"
     missing = "".join(f"\n\nNot here: {reason}." for reason in facts.no_gguf)
     return f"""With llama.cpp, and with Ollama:
 
@@ -63,7 +69,7 @@ ollama run hf.co/{name}:{best.kind}    # or, beside a copy of the files: ollama 
 Each file was loaded by llama.cpp and compared with the safetensors model before it was put here: the share of greedily
 chosen tokens that are the same, and how far its next-token distribution is from the other one.
 
-{table(head, rows)}{missing}"""
+{table(head, rows)}{warning}{missing}"""
 
 
 def modelfile(files: Sequence[GgufFile], system_prompt: str, template: str) -> str:

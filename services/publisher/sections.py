@@ -158,7 +158,7 @@ The tags are those by which models of RL Swarm are found; the software is a self
 ```bibtex
 @misc{{{_key(facts)},
   title = {{{facts.repository}}},
-  note  = {{Trained in the swarm {facts.swarm} from {facts.base or facts.origin.model}, {_round(facts.standing.round)}}}
+  note  = {{Trained in the swarm {facts.swarm} from {facts.base or short(facts.origin.model)}, {_round(facts.standing.round)}}}
 }}
 @article{{shao2024deepseekmath,
   title   = {{DeepSeekMath: Pushing the Limits of Mathematical Reasoning in Open Language Models}},

@@ -20,6 +20,7 @@ class PublisherSettings(ServiceSettings):
     questions: int = Field(ge=1, le=1_000)
     samples: int = Field(ge=2, le=64)
     evaluation_max_s: float = Field(gt=0)
+    with_gguf: bool
     with_state: bool
 
     @model_validator(mode="after")

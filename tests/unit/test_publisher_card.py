@@ -11,13 +11,13 @@ from huggingface_hub.utils import validate_repo_id
 from services.publisher.card import card, metadata, results
 from services.publisher.facts import GgufFile
 from services.publisher.licence import licence_in, licence_of
-from services.publisher.names import commit_message, on_hub, repository, short
+from services.publisher.names import commit_message, on_hub, repositories, repository, short
 from services.publisher.running import modelfile
 from services.publisher.tables import table
 from shared.checkpoints import MAX_PEERS, Lineage, Standing
 from shared.names import name_of
 from tests.examples import ALICE, BOB
-from tests.publisher_kit import CONTRACT, EMBEDDED, FACTS, STANDING
+from tests.publisher_kit import CONTRACT, EMBEDDED, FACTS, ORIGIN, STANDING
 
 BEST = GgufFile("model-Q4_K_M.gguf", "Q4_K_M", 400_000_000, 0.97, 0.012)
 FULL = GgufFile("model-F16.gguf", "F16", 1_200_000_000, 1.0, 0.0001)
@@ -30,6 +30,7 @@ def peer(number):
 
 def test_the_metadata_are_what_the_hub_searches_by():
     read = ModelCard(card(FACTS)).data
+    assert read.to_dict() == metadata(FACTS).to_dict(), "they come back as they were written"
     assert (read.license, read.base_model, read.base_model_relation) == ("apache-2.0", "Qwen/Qwen3-0.6B", "finetune")
     assert (read.library_name, read.pipeline_tag, read.language) == ("transformers", "text-generation", ["en"])
     assert {"rl-swarm", "genrl-swarm", "grpo", "gensyn", "trl", f"I am {name_of(ALICE)}"} <= set(read.tags)
@@ -76,6 +77,12 @@ def test_the_tables_are_before_after_and_gain_with_intervals():
     assert "| lcm | 75.0% | max_value 12 |" in body
     alone = card(replace(FACTS, evaluation=FACTS.evaluation.model_copy(update={"before": {}, "gain": {}})))
     assert "| lcm (50) | 0.500 [0.480, 0.530] | 0.550 [0.530, 0.580] |" in alone
+
+
+def test_a_base_model_without_a_place_on_the_hub_is_named_all_the_same():
+    assert "The embedded model of rlswarm, trained by" in card(EMBEDDED)
+    mine = replace(EMBEDDED, origin=ORIGIN.model_copy(update={"model": "/home/me/my model"}))
+    assert "A model of the folder `my-model`, trained by" in card(mine) and "/home/me" not in card(mine)
 
 
 def test_where_it_comes_from_is_told_to_the_peer_the_contract_and_the_commit():
@@ -126,6 +133,8 @@ def test_repositories_are_called_as_those_of_rl_swarm():
     for model in ("a/" + "long" * 60, "/home/me/my model!", "..", "a/b--c..d", "Ünï"):
         validate_repo_id(repository(model, "Gensyn-Swarm", ALICE, taken=True))
     assert short("embedded") == "rlswarm-embedded"
+    first, second = repositories("me", "embedded", "Gensyn-Swarm", ALICE)
+    assert first.startswith("me/rlswarm-embedded-") and second == f"{first}-{ALICE[-6:]}"
     assert commit_message(7, ALICE) == f"rl-swarm: round 7, agent {name_of(ALICE)}"
     assert on_hub("a/b", is_folder=False) == "a/b"
     assert on_hub("a/b", is_folder=True) is on_hub("embedded", is_folder=False) is None
