@@ -4,7 +4,7 @@ up --local, init, join --> services.local: supervisord --> Redis, anvil, the ser
 invite --> services.identity.admin --> identity
 eval --> services.trainer.evaluation, in a process of its own
 plot --> services.trainer.tracking.curves, on the run's history files
-publish, export --> services.publisher.build, in a process of its own
+publish, export, merge --> services.publisher, in a process of its own
 status, logs, down, pause, resume, pace, bootnodes --> the run's folder, supervisord's socket, Redis
 login, identity, explain-reward --> the page's REST API, services.identity.admin
 """
@@ -204,6 +204,20 @@ def publish(
     from services.cli.publish import run_publish
 
     raise typer.Exit(run_publish(find_run(local_settings().runs_dir, name), peer, out, dry_run=dry_run))
+
+
+@app.command()
+def merge(
+    parents: Annotated[list[str], typer.Argument(help="Published models of one base: folders, or hub repositories.")],
+    out: Annotated[Path, typer.Option(help="The folder to be made.")] = Path("merged"),
+    method: Annotated[str, typer.Option(help="linear | task-arithmetic")] = "linear",
+    weights: Annotated[str, typer.Option(help="One number for each, as 1,2,1 (default: equal).")] = "",
+    scale: Annotated[float, typer.Option(help="Of the summed changes, by task arithmetic.")] = 1.0,
+) -> None:
+    """Make one model of several peers', and keep it if it is better than each on held-out questions."""
+    from services.cli.publish import run_merge
+
+    raise typer.Exit(run_merge(parents, out, method, weights, scale))
 
 
 @export.command()

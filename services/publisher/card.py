@@ -40,6 +40,7 @@ def metadata(facts: Facts) -> ModelCardData:
     """What stands in front of the card, for the hub's search. What is not known is left out."""
     names = [task["name"] for task in facts.origin.data["datasets"]]
     kind = {"base_model_relation": "merge" if facts.merged else "finetune"} if facts.base else {}
+    who = [] if facts.merged else [f"I am {name_of(facts.peer)}"]
     return ModelCardData(
         license=facts.licence.id,
         license_name=facts.licence.name,
@@ -49,7 +50,12 @@ def metadata(facts: Facts) -> ModelCardData:
         language=["en"],
         base_model=facts.base,
         datasets=[HUB_SETS[name] for name in names if name in HUB_SETS] or None,
-        tags=[*TAGS, f"I am {name_of(facts.peer)}", "reasoning", *(["gguf"] if facts.gguf else [])],
+        tags=[
+            *TAGS,
+            *([] if facts.merged else [f"I am {name_of(facts.peer)}"]),
+            "reasoning",
+            *(["gguf"] if facts.gguf else []),
+        ],
         model_name=facts.repository.rpartition("/")[2] if facts.evaluation else None,
         eval_results=results(facts.evaluation) if facts.evaluation else None,
         **kind,

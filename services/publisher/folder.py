@@ -107,14 +107,15 @@ def finish(facts: Facts, folder: Path) -> None:
 
 def publication(facts: Facts) -> Publication:
     """The same facts, for programs."""
-    standing = facts.standing
+    standing, model = facts.standing, facts.origin.model
+    named = model if model == BUILT_IN else facts.base or short(model)
     return Publication(
         peer=facts.peer,
         name=name_of(facts.peer),
         swarm=facts.swarm,
         chain_id=standing.chain_id,
         contract=standing.contract,
-        model=facts.origin.model if facts.origin.model == BUILT_IN else facts.base or short(facts.origin.model),
+        model=named,
         round=standing.round,
         step=standing.step,
         sha256=standing.sha256,
@@ -122,6 +123,7 @@ def publication(facts: Facts) -> Publication:
         score=facts.evaluation.score if facts.evaluation else None,
         lineage=standing.lineage,
         parents=facts.merged,
+        origin=facts.origin.model_copy(update={"model": named, "source": ""}),
     )
 
 

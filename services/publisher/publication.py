@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from shared.checkpoints import Lineage
+from shared.checkpoints import Lineage, Origin
 
 PUBLICATION = "rlswarm.json"
 
@@ -29,6 +29,7 @@ class Publication(BaseModel):
     score: float | None  # mean reward on held-out questions, see `Evaluation.score`; None: not evaluated
     lineage: Lineage
     parents: tuple[str, ...] = ()  # what a merged model was made of
+    origin: Origin | None = None  # without places on the machine that trained it
 
 
 def read_publication(folder: Path) -> Publication | None:

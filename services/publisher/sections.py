@@ -29,14 +29,18 @@ def introduction(facts: Facts) -> str:
     base = f"[{facts.base}](https://huggingface.co/{facts.base})" if facts.base else _unnamed_base(facts)
     if facts.merged:
         listed = ", ".join(f"`{one}`" for one in facts.merged)
-        made = f"The weights are made of those of {listed}, all trained from {base} in the swarm `{facts.swarm}`."
+        made = (
+            f"The weights are made of those of the peers {listed} of the swarm `{facts.swarm}`, all of them trained from "
+            f"one model ({base}). The settings below are those of the best."
+        )
     else:
         made = (
             f"{base}, trained by reinforcement learning with GRPO (Group Relative Policy Optimization) on tasks whose "
             f"answers can be checked, by the peer **{name_of(facts.peer)}** of the swarm `{facts.swarm}`. These are "
             f"its weights after {_round(standing.round)}, {standing.lineage.updates} updates."
         )
-    return f"# {name}\n\nI am {name_of(facts.peer)}. {made}"
+    who = "" if facts.merged else f"I am {name_of(facts.peer)}. "
+    return f"# {name}\n\n{who}{made}"
 
 
 def evaluation(facts: Facts) -> str:
@@ -151,6 +155,7 @@ def licence(facts: Facts) -> str:
 
 def citation(facts: Facts) -> str:
     """The methods, to be cited."""
+    base = facts.base or short(facts.origin.model)
     return f"""## Citation
 
 The tags are those by which models of RL Swarm are found; the software is a self-hosted swarm that speaks its protocols.
@@ -158,7 +163,7 @@ The tags are those by which models of RL Swarm are found; the software is a self
 ```bibtex
 @misc{{{_key(facts)},
   title = {{{facts.repository}}},
-  note  = {{Trained in the swarm {facts.swarm} from {facts.base or short(facts.origin.model)}, {_round(facts.standing.round)}}}
+  note  = {{Trained in the swarm {facts.swarm} from {base}, {_round(facts.standing.round)}}}
 }}
 @article{{shao2024deepseekmath,
   title   = {{DeepSeekMath: Pushing the Limits of Mathematical Reasoning in Open Language Models}},

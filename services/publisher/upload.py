@@ -50,6 +50,8 @@ def upload(asked: argparse.Namespace, settings: PublisherSettings) -> None:
     published = read_publication(asked.folder)
     if published is None:
         raise SwarmError(f"{asked.folder} is no repository's folder", "make it with: rlswarm publish --dry-run")
+    if published.parents and asked.repository is None:
+        raise SwarmError("a merged model is nobody's in particular", "name its repository with --repository OWNER/NAME")
     hub = Hub(settings.token.get_secret_value(), asked.patience)
     name = asked.repository
     if name is None:
