@@ -50,12 +50,7 @@ def metadata(facts: Facts) -> ModelCardData:
         language=["en"],
         base_model=facts.base,
         datasets=[HUB_SETS[name] for name in names if name in HUB_SETS] or None,
-        tags=[
-            *TAGS,
-            *([] if facts.merged else [f"I am {name_of(facts.peer)}"]),
-            "reasoning",
-            *(["gguf"] if facts.gguf else []),
-        ],
+        tags=[*TAGS, *who, "reasoning", *(["gguf"] if facts.gguf else [])],
         model_name=facts.repository.rpartition("/")[2] if facts.evaluation else None,
         eval_results=results(facts.evaluation) if facts.evaluation else None,
         **kind,

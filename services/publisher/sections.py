@@ -30,8 +30,8 @@ def introduction(facts: Facts) -> str:
     if facts.merged:
         listed = ", ".join(f"`{one}`" for one in facts.merged)
         made = (
-            f"The weights are made of those of the peers {listed} of the swarm `{facts.swarm}`, all of them trained from "
-            f"one model ({base}). The settings below are those of the best."
+            f"The weights are made of those of the peers {listed} of the swarm `{facts.swarm}`, which were all trained "
+            f"from one model ({base}). The settings below are those of the best."
         )
     else:
         made = (
