@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +86,12 @@ EMBEDDED = replace(
     origin=ORIGIN.model_copy(update={"model": "embedded"}),
     base=None,
 )
+
+
+def environment(hub, **changes: str) -> dict[str, str]:
+    """What a process is told: the hub here, and no token that this machine may have."""
+    told = {"HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_secret", "HUGGINGFACE_ACCESS_TOKEN": "", "HF_HUB_OFFLINE": "0"}
+    return {**os.environ, **told, **changes}
 
 
 def trainer_of(state: Path, peer: str = ALICE, *overrides: str):

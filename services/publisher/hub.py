@@ -9,21 +9,16 @@ sooner than the hub says; what does not (a token that may not write) is said at 
 from __future__ import annotations
 
 import logging
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
-
-# Chunked storage would be quicker for a second upload, and cannot be tested without the hub's own servers.
-os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
-
 import httpx2
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_session
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants, get_session
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.utils.tqdm import disable_progress_bars
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
 from services.publisher.account import REMEDY, Account, Refused, account_of
 from services.publisher.publication import PUBLICATION, Publication
@@ -50,6 +45,9 @@ class Hub:
         """`patience_s`: for how long one step is tried again and again."""
         disable_progress_bars()
         _bound_waiting()
+        logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each request says nothing
+        # Chunked storage would be quicker for a second upload, and cannot be tested without the hub's own servers.
+        constants.HF_HUB_DISABLE_XET = True
         self._api, self._patience_s = HfApi(token=token, library_name="rlswarm"), patience_s
 
     def account(self, owner: str | None) -> Account:

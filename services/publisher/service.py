@@ -35,9 +35,8 @@ async def run(settings: PublisherSettings, context: Context) -> None:
         while await context.sleep(1.0):
             context.health.beat()
         return
-    assert settings.token is not None, "see why_off"
-    hub = Hub(settings.token.get_secret_value(), PATIENCE_S)
-    account = await _account(hub, settings, context)
+    hub = Hub(settings.token.get_secret_value() if settings.token else "", PATIENCE_S)
+    account = await _account(hub, settings.owner, context)
     if account is None:
         return
     context.health.facts["publishes"] = f"as {account.owner}"
@@ -57,18 +56,17 @@ def why_off(settings: PublisherSettings) -> str:
     return "" if settings.token else "neither HF_TOKEN nor HUGGINGFACE_ACCESS_TOKEN is set"
 
 
-async def _account(settings: PublisherSettings, context: Context) -> Account | None:
+async def _account(hub: Hub, owner: str | None, context: Context) -> Account | None:
     """Wait until the hub lets us write; None if told to stop before."""
-    assert settings.token is not None, "see why_off"
-    hub, asked_at = Hub(settings.token.get_secret_value(), PATIENCE_S), 0.0
+    asked_at: float | None = None
     while not context.stop.is_set():
         context.health.beat()
-        if time.monotonic() - asked_at >= ASK_S or not asked_at:
+        if asked_at is None or time.monotonic() - asked_at >= ASK_S:
+            asked_at = time.monotonic()
             try:
-                account = await asyncio.to_thread(hub.account, settings.owner)
+                account = await asyncio.to_thread(hub.account, owner)
             except SwarmError as error:
                 context.health.degrade(HUB, str(error))
-                asked_at = time.monotonic()
             else:
                 context.health.heal(HUB)
                 return account

@@ -25,10 +25,10 @@ REFUSED, AWAY = 3, 4  # exit codes: somebody has to do something; it may go on b
 
 def main() -> None:
     """Entry point; an expected failure is one line."""
-    asked = _arguments(sys.argv[1:])
+    asked = arguments(sys.argv[1:])
     os.nice(19)  # training goes first
     try:
-        upload(asked, load("publisher", PublisherSettings))
+        print(json.dumps(upload(asked, load("publisher", PublisherSettings))))
     except SwarmError as error:
         print(f"rlswarm publish: {error}", file=sys.stderr)
         sys.exit(exit_code(error))
@@ -43,8 +43,8 @@ def exit_code(error: SwarmError) -> int:
     return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
 
 
-def upload(asked: argparse.Namespace, settings: PublisherSettings) -> None:
-    """Upload a folder that `build` made; prints where it is now. Raises SwarmError, OSError."""
+def upload(asked: argparse.Namespace, settings: PublisherSettings) -> dict[str, str]:
+    """Upload a folder that `build` made; the repository and the commit. Raises SwarmError, OSError."""
     if settings.token is None:
         raise SettingsError("there is no token of the hub", "set HF_TOKEN to one that may write")
     published = read_publication(asked.folder)
@@ -59,10 +59,11 @@ def upload(asked: argparse.Namespace, settings: PublisherSettings) -> None:
         name = hub.settle(repositories(owner, published.model, settings.infix, published.peer), published.peer)
     message = commit_message(published.round, published.peer)
     commit = hub.upload(asked.folder, name, message, private=settings.private)
-    print(json.dumps({"repository": name, "commit": commit}))
+    return {"repository": name, "commit": commit}
 
 
-def _arguments(given: list[str]) -> argparse.Namespace:
+def arguments(given: list[str]) -> argparse.Namespace:
+    """What was asked for."""
     parser = argparse.ArgumentParser(prog="rlswarm publish", description="Upload a repository's folder.")
     parser.add_argument("folder", type=Path, help="as services.publisher.build makes it")
     parser.add_argument("--repository", help="its name on the hub, settled before (default: by model and peer)")
