@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -88,9 +87,9 @@ def test_without_the_right_to_write_it_is_degraded_and_without_a_token_it_rests(
         process.says("degraded, going on without hub: the token is read-only")
         process.stop()
         assert (hub.repositories, hub.uploads("GET", "whoami")) == ({}, 1)
-        shutil.rmtree(tmp_path / "publisher", ignore_errors=True)
-        for changes in ({"HF_TOKEN": "None"}, {"PUBLISH": "false"}):
-            process = Process(hub, tmp_path, redis_url, **changes)
+        for number, changes in enumerate(({"HF_TOKEN": "None"}, {"PUBLISH": "false"})):
+            (tmp_path / str(number)).mkdir()
+            process = Process(hub, tmp_path / str(number), redis_url, **changes)
             process.says("nothing is published: ")
             process.stop()
         assert hub.uploads("GET", "whoami") == 1
