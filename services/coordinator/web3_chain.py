@@ -24,6 +24,7 @@ from services.coordinator.chain import (
     Reverted,
 )
 from services.coordinator.logs import BACK, Logs
+from services.coordinator.market.contract import MarketContract
 from services.coordinator.rpc import Request, Rpc, RpcError
 from services.coordinator.sender import Sender, Transaction
 from services.coordinator.signer import NOBODY, Signer
@@ -96,6 +97,10 @@ class Web3Chain:
         if forgot or self._known is None or self._head >= self._known[0]:
             self._known = (self._head, latest["hash"])
         return Head(int(chain_id, 16), self._head, number, stage, stages, tuple(bootnodes), forgot)
+
+    def market(self) -> MarketContract:
+        """The prediction market by the same node and account, and with the same nonces."""
+        return MarketContract(self._rpc, self._sender, self._account, self._artifacts)
 
     @believed
     async def may_advance(self) -> bool:

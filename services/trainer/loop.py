@@ -18,6 +18,7 @@ from services.trainer.learning.learner import Learner, Update
 from services.trainer.learning.mixing import points, winners, within
 from services.trainer.learning.picks import PICKS, Offer
 from services.trainer.learning.rollout import Scored
+from services.trainer.market.player import Player
 from services.trainer.model import preflight
 from services.trainer.model.policy import Policy
 from services.trainer.outbox import Outbox
@@ -63,6 +64,7 @@ class Trainer:
         )
         self.feed, self.outbox, self.diary = PeerFeed(context.queue, peer), Outbox(context), Diary(context, peer)
         self.answers = Answers(context, self.policy, settings.game, self.diary, peer)
+        self.player = Player(settings.market, settings.judge_url, context, self.policy, peer)
         self.checkpoints = Checkpoints(settings.state_dir, peer, settings.policy.model)
         self.journal = Journal(self.checkpoints.folder)
         write_origin(self.checkpoints.folder, origin_of(settings, self.policy))
@@ -134,6 +136,12 @@ class Trainer:
         """There is nothing to train on: say so, and answer whoever asks."""
         await self.diary("waiting", self.progress.round)
         await self.answers.one()
+        await self.player.once()
+
+    async def _meanwhile(self) -> None:
+        """What may be done while peers are waited for."""
+        await self.answers.once()
+        await self.player.once(hurried=True)
 
     async def resend(self) -> None:
         """Queue (again) what a crash kept from the queue, or the queue forgot; see `Outbox.resend`."""
@@ -202,7 +210,7 @@ class Trainer:
                 unsigned=self._unsigned,
                 spare_s=self.workload.learning_s(self.progress),
             )
-            random, meanwhile = self._random("peers"), self.answers.once
+            random, meanwhile = self._random("peers"), self._meanwhile
             external = await collect(self.context, self.feed, self.game, round_, want, random, meanwhile)
             sources = dict.fromkeys(group.source for group in external)
             await work(self.journal.write_peers, step, round_, tuple(sources))
