@@ -6,6 +6,8 @@ Facts --> metadata (ModelCardData, model-index) --+
 
 from __future__ import annotations
 
+from typing import Any
+
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from services.publisher import running, sections
@@ -39,7 +41,7 @@ def card(facts: Facts) -> str:
 def metadata(facts: Facts) -> ModelCardData:
     """What stands in front of the card, for the hub's search. What is not known is left out."""
     names = [task["name"] for task in facts.origin.data["datasets"]]
-    kind = {"base_model_relation": "merge" if facts.merged else "finetune"} if facts.base else {}
+    kind: dict[str, Any] = {"base_model_relation": "merge" if facts.merged else "finetune"} if facts.base else {}
     who = [] if facts.merged else [f"I am {name_of(facts.peer)}"]
     return ModelCardData(
         license=facts.licence.id,

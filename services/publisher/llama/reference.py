@@ -40,7 +40,8 @@ class Reference:
 def references(folder: Path, system_prompt: str) -> list[Reference]:
     """The model's answers to all questions, computed in float32. Raises OSError, ValueError."""
     tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model.eval()
     return [_answered(model, tokenizer, prompt_text(tokenizer, system_prompt, one)) for one in QUESTIONS]
 
 
