@@ -30,7 +30,7 @@ from shared.market import MAX_PLAYED, STATE, STATE_TTL_S, WATCH, MarketState, Ta
 log = logging.getLogger(__name__)
 
 POLL_S = 1.0
-LATEST = 5  # games that are looked at, beside those that were not over; at first, all that may be remembered
+LATEST = 2  # games that are looked at, beside those that were not over; at first, all that may be remembered
 ROUND_TOKENS = 100  # each peer is given in each round it bets in
 PART = "market"  # of the coordinator's health
 NO_CHAIN = "a ledger has no prediction market: it needs a chain; unset PRG_GAME or set CHAIN_URL"
@@ -89,8 +89,15 @@ class House:
         count = await self._market.count()
         unfinished = await self._memory.unfinished(time.time())
         numbers = {*range(max(0, count - self._latest), count), *(n for n in unfinished if n < count)}
-        tables = [await self._market.with_bets(table) for table in await self._market.tables(sorted(numbers))]
-        await self._memory.see(tables)
+        tables = await self._market.tables(sorted(numbers))
+        known = await self._memory.states()
+        # The bets of a game that is over do not change any more.
+        changing = [table.state in ("open", "closed") or known.get(table.game) != table.state for table in tables]
+        tables = [
+            await self._market.with_bets(table) if changes else table
+            for table, changes in zip(tables, changing, strict=True)
+        ]
+        tables = await self._memory.see(tables)
         watched = [key.removeprefix(WATCH) for key in await self._store.keys(WATCH)]
         granted, each = await self._market.ask(Call("tokensGranted()", ()), Call("roundTokens()", ()))
         state = MarketState(

@@ -21,18 +21,23 @@ class Memory:
         self._store = store
         self.swarm = ""  # whose market it is; of another's nothing holds
 
-    async def see(self, tables: Sequence[Table]) -> None:
-        """Take in how the latest games are now."""
+    async def states(self) -> dict[int, str]:
+        """How each game was at the last look."""
+        return {number: game.table.state for number, game in (await self._games()).items()}
+
+    async def see(self, tables: Sequence[Table]) -> list[Table]:
+        """Take in how the latest games are now; the same with the bets of those that came without any."""
         before = await self._games()
         games, clue = dict(before), await read(self._store, CLUE, Clue)
         for table in tables:
             game = games.get(table.game) or Played(swarm=self.swarm, table=table)
             if clue is not None and clue.game_id == table.game and clue.choices and not game.choices:
                 game = game.model_copy(update={"question": question_of(clue.clue), "choices": clue.choices})
-            # Once it is over nothing changes on the chain but the pot.
-            games[table.game] = game.model_copy(update={"table": table})
+            bets = {} if table.bets else {"bets": game.table.bets, "weights": game.table.weights}
+            games[table.game] = game.model_copy(update={"table": table.model_copy(update=bets)})
         if games != before:
             await self._put(games)
+        return [games[table.game].table for table in tables]
 
     async def placed(self, guess: Guess) -> None:
         """One of our peers bet."""
