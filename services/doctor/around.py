@@ -70,7 +70,7 @@ def judge(url: str, patience_s: float, *, started: bool) -> Check:
     return Check("judge", True, f"answers at {shown(url)}", part="around")
 
 
-def hub(url: str, token: str | None, patience_s: float, *, publish: bool | None) -> tuple[Check, list[Told]]:
+def hub(url: str, token: str | None, patience_s: float, *, publish: bool) -> tuple[Check, list[Told]]:
     """Whose the token is and what it may; without one nobody is asked. And what time it is there."""
     if token is None:
         return Check(
@@ -85,7 +85,7 @@ def hub(url: str, token: str | None, patience_s: float, *, publish: bool | None)
     return _scope(reply.status, reply.json(), url, publish), times
 
 
-def _scope(status: int, told: Any, url: str, publish: bool | None) -> Check:
+def _scope(status: int, told: Any, url: str, publish: bool) -> Check:
     renew = "make another at the hub (settings, access tokens), and set HF_TOKEN; None: no token"
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return bad("hub", "the hub does not take the token: it is wrong, expired or revoked", renew)

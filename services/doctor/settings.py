@@ -30,7 +30,7 @@ class DoctorSettings(ServiceSettings):
     initial_peers: Annotated[tuple[str, ...], BeforeValidator(_listed)]
     hub: str = Field(pattern=r"^https?://")
     hub_token: str | None
-    publish: bool | None
+    publish: bool
     cpu_only: bool
     peers: int = Field(ge=1)
     patience_s: float = Field(gt=0)

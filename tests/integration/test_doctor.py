@@ -430,12 +430,12 @@ def a_hub_token_that_may_not_write(lab):
 @fault("hub", "may only read", "PUBLISH=false", None)
 def a_fine_grained_hub_token_that_may_not_write_where_nothing_has_to_be_published(lab):
     body = who("fineGrained", fineGrained={"scoped": [{"permissions": ["repo.content.read"]}]})
-    return around.hub(lab.server(body=body), "hf_x", PATIENCE_S, publish=None)[0]
+    return around.hub(lab.server(body=body), "hf_x", PATIENCE_S, publish=False)[0]
 
 
 @fault("hub", "wrong, expired or revoked", "make another at the hub")
 def an_expired_hub_token(lab):
-    return around.hub(lab.server(401, '{"error":"Invalid credentials"}'), "hf_x", PATIENCE_S, publish=None)[0]
+    return around.hub(lab.server(401, '{"error":"Invalid credentials"}'), "hf_x", PATIENCE_S, publish=False)[0]
 
 
 @fault("hub", "the hub does not answer", "HF_ENDPOINT", None)
