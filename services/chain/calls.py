@@ -8,10 +8,11 @@ Calls are written anew from what was read: what the chain gets is what was looke
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
+
+from pydantic_core import from_json
 
 MAX_CALLS = 100  # in a batch, as public nodes have it
 MAX_WORD = 100  # characters of a method or an id
@@ -74,8 +75,8 @@ class Request:
 def read(body: bytes) -> Request:
     """Look at a request. Raises Unreadable."""
     try:
-        told = json.loads(body, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
+        told = from_json(body, allow_inf_nan=False)  # bounds how deep it is nested, too
+    except ValueError as error:
         raise Unreadable(GARBAGE, "this is no JSON") from error
     calls = told if isinstance(told, list) else [told]
     if not 1 <= len(calls) <= MAX_CALLS:
@@ -119,7 +120,3 @@ def _refusal(call: Any, id_: Any) -> dict[str, Any] | None:
         named = method[:MAX_WORD] if isinstance(method, str) else "without a name"
         return error(id_, NO_METHOD, f"the method {named} is not served here: only what reads, and signed transactions")
     return None
-
-
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number in JSON")

@@ -13,6 +13,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic_core import from_json
+
 MAX_ANSWER = 2_000_000  # bytes
 
 
@@ -27,7 +29,7 @@ class Reply:
     def json(self) -> Any:
         """The body, read; None where it is no JSON."""
         try:
-            return json.loads(self.body)
+            return from_json(self.body)  # bounds how deep it is nested
         except ValueError:
             return None
 
