@@ -5,6 +5,7 @@ chain --look--> forgotten anything? --> SUBMISSIONS (again)
                 paused, going on?   --> ROUNDS
                 tick(state, now)    --> Advance: chain, Extend: ROUNDS, Finish: SwarmState.finished
                 bootnodes, state    --> store
+owner's orders --> orders.py --> chain
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from services.coordinator.bootnodes import pointed
 from services.coordinator.chain import Chain, ChainError, Head
 from services.coordinator.contract import Contract
 from services.coordinator.link import Link
+from services.coordinator.orders import obey
 from services.coordinator.pace import rules_of
 from services.coordinator.recall import Recall
 from services.coordinator.rounds import Advance, ClockState, Extend, Finish, Rules, is_final, tick
@@ -60,6 +62,8 @@ class Clock:
     async def step(self) -> None:
         """One look, and what follows from it."""
         head = await pointed(self._chain, self._contract, self._link, await self._staged(await self._contract.head()))
+        if await obey(self._chain, self._store):
+            self._asked_at = float("-inf")
         opened = await self._opening(head)
         await self._remind(opened)
         await self._recall.after(head)

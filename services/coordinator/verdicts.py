@@ -72,6 +72,8 @@ def verdict(error: str, submission: Submission, owner: Owner, standing: Standing
     if error == "InvalidVoterPeerId":
         # Owned by us: the registration landed in the meantime. By nobody: it is still on its way.
         return Refused(error) if owner == "stranger" else Later(f"{error}: its peer is not registered yet")
+    if error == "AccountNotListed" and isinstance(submission, Registration):
+        return Later(f"{error}: the swarm's owner has not let this account in yet")
     if error in NOT_BEGUN:
         return _not_begun(error, submission, standing)
     return Refused(error) if error else Later("the transaction failed for no reason that can be repeated", counted=True)

@@ -25,6 +25,7 @@ from services.coordinator.chain import (
 )
 from services.coordinator.logs import BACK, Logs
 from services.coordinator.market.contract import MarketContract
+from services.coordinator.owned import OwnedContract, replace_bootnodes
 from services.coordinator.rpc import Request, Rpc, RpcError
 from services.coordinator.sender import Sender, Transaction
 from services.coordinator.signer import NOBODY, Signer
@@ -115,7 +116,7 @@ class Web3Chain:
     @believed
     async def owners(self, peers: Sequence[str]) -> list[Owner]:
         """See `Chain.owners`."""
-        accounts = await self._ask(Call(EOA, (list(peers),))) if peers else []
+        accounts = await self.ask(Call(EOA, (list(peers),))) if peers else []
         return [self._owner(account) for account in accounts]
 
     @believed
@@ -171,33 +172,42 @@ class Web3Chain:
         """See `Chain.set_stages`."""
         remedy = f"grant OWNER_ROLE to {self._account}, or leave ROUND_STAGES and GAME unset for the coordinator"
         call = Call(STAGES, (count,))
-        await self._govern(call, "StageCountSet", "set the stages of rounds", remedy)
+        await self.govern(call, "StageCountSet", "set the stages of rounds", remedy)
 
     @believed
     async def set_bootnodes(self, addresses: Sequence[str]) -> None:
         """See `Chain.set_bootnodes`."""
-        remedy = f"grant BOOTNODE_MANAGER_ROLE to {self._account}"
-        await self._govern(Call("clearBootnodes()", ()), "AllBootnodesCleared", "set the bootnodes", remedy)
-        if addresses:
-            call = Call("addBootnodes(string[])", (list(addresses),))
-            await self._govern(call, "BootnodesAdded", "set the bootnodes", remedy)
+        await replace_bootnodes(self, addresses, f"grant BOOTNODE_MANAGER_ROLE to {self._account}")
 
     @believed
     async def advance(self) -> None:
         """See `Chain.advance`."""
         remedy = f"grant STAGE_MANAGER_ROLE to {self._account}, or set LEAD_ROUNDS=no"
-        await self._govern(Call(ADVANCE, ()), "StageAdvanced", "advance rounds", remedy)
+        await self.govern(Call(ADVANCE, ()), "StageAdvanced", "advance rounds", remedy)
 
-    # ---- inside ----
+    @property
+    def owned(self) -> OwnedContract:
+        """See `Chain.owned`."""
+        return OwnedContract(self)
 
-    async def _govern(self, call: Call, event: str, what: str, remedy: str) -> None:
-        """Something that needs a role. Raises ChainError where we lack it."""
+    async def ask(self, call: Call) -> Any:
+        """See `Governed.ask`."""
+        (data,) = await self._rpc.sure([self._question(call)])
+        return self._answer(call.signature, data)
+
+    async def govern(self, call: Call, event: str, what: str, remedy: str) -> str:
+        """See `Governed.govern`. Raises ChainError where we lack the role."""
         data = self._encode(call)
         (gas,) = await self._estimates([data])
         if isinstance(gas, Reverted):
             raise ChainError(f"this account may not {what} ({gas.error})", remedy)
         (receipt,) = await self._sender.send([Transaction(self._address, data, gas)])
+        if int(receipt["status"], 16) != 1:
+            raise ChainError(f"this account could not {what}: the transaction failed", "try again")
         self._check(receipt, event)
+        return str(receipt["transactionHash"])
+
+    # ---- inside ----
 
     @property
     def _address(self) -> str:
@@ -223,13 +233,9 @@ class Web3Chain:
             )
         return self._interface.answer(signature, data)
 
-    async def _ask(self, call: Call) -> Any:
-        (data,) = await self._rpc.sure([self._question(call)])
-        return self._answer(call.signature, data)
-
     async def _has(self, role: str, account: str) -> bool:
-        name = await self._ask(Call(role, ()))
-        return bool(await self._ask(Call("hasRole(bytes32,address)", (name, account))))
+        name = await self.ask(Call(role, ()))
+        return bool(await self.ask(Call("hasRole(bytes32,address)", (name, account))))
 
     def _owner(self, account: str) -> Owner:
         if account == NOBODY:  # first: before there is an account of ours, it is NOBODY, too

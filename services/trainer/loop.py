@@ -25,6 +25,7 @@ from services.trainer.outbox import Outbox
 from services.trainer.settings import TrainerSettings
 from services.trainer.state.checkpoint import Checkpoints, Progress
 from services.trainer.state.journal import Journal
+from services.trainer.state.origin import origin_of, write_origin
 from services.trainer.stopwatch import Stopwatch
 from services.trainer.tracking import numbers
 from services.trainer.tracking.tracker import Point, Tracks
@@ -66,6 +67,7 @@ class Trainer:
         self.player = Player(settings.market, settings.judge_url, context, self.policy, peer)
         self.checkpoints = Checkpoints(settings.state_dir, peer, settings.policy.model)
         self.journal = Journal(self.checkpoints.folder)
+        write_origin(self.checkpoints.folder, origin_of(settings, self.policy))
         self.workload = Workload(settings, context, self.journal)
         self.tracks = Tracks(trackers_of(settings, peer), context.health)
         self.progress = self._restore()
@@ -236,8 +238,10 @@ class Trainer:
         update = self.learner.update(batch, self.progress.step)
         if update.noop == "empty" and seen:
             update = replace(update, noop="flat")
-        micro = self.learner.micro_completions
-        self.progress = self.progress.model_copy(update={"micro_completions": micro})
+        micro, lineage = self.learner.micro_completions, self.progress.lineage
+        if update.noop is None:
+            lineage = lineage.after(*report.origins(self.peer, batch))
+        self.progress = self.progress.model_copy(update={"micro_completions": micro, "lineage": lineage})
         report.learnt(update, micro)
         return update
 

@@ -67,3 +67,8 @@ def test_other_errors_are_final_and_a_failure_without_one_is_counted():
     later = verdict("", REWARD, "us", HERE)
     assert isinstance(later, Later)
     assert later.counted
+
+
+def test_who_is_not_on_the_allow_list_waits_to_be_let_in_and_is_paid_nothing_meanwhile():
+    assert isinstance(verdict("AccountNotListed", REGISTRATION, "nobody", HERE), Later)
+    assert verdict("AccountNotListed", REWARD, "us", HERE) == Refused("AccountNotListed")
