@@ -26,7 +26,7 @@ PURE := $(subst $(space),$(comma),$(strip \
   $(patsubst %,services/trainer/%.py,pacing \
     $(addprefix learning/,advantages batches loss mixing picks rollout) $(addprefix model/,fitting footprint models) \
     $(addprefix forward/,packing padding) games/debate/rules evaluation/estimates) \
-  $(patsubst %,services/coordinator/%.py,rounds pace verdicts calls) \
+  $(patsubst %,services/coordinator/%.py,rounds pace verdicts calls batches) \
   $(patsubst %,services/p2p/%.py,$(addprefix wire/,announcement buckets dictionaries rejection validation) \
     $(addprefix trust/,budget gate members originals reputation tally) $(addprefix bridge/,layouts payloads door) \
     $(addprefix network/,population reach sightings) $(addprefix traffic/,choice pacing survey watch)) \
@@ -87,7 +87,7 @@ bench-trainer: $(VENV)/.dev  ## Measure the trainer beside GenRL and TRL, some 2
 bench-p2p: $(VENV)/.dev  ## What the exchange of rollouts costs, beside one key in a DHT; and computed for 100,000 peers; 25 minutes
 	@$(BIN)/python -m benchmarks.p2p
 
-bench-chain: $(VENV)/.dev  ## How fast 500 rewards reach a chain, beside two other ways; two minutes
+bench-chain: $(VENV)/.dev  ## How fast 500 rewards reach a chain, in batches and one by one, beside two other ways; two minutes
 	@$(BIN)/python -m benchmarks.chain
 
 e2e: $(VENV)/.dev  ## The stack in containers: from a clone to a reward, two households, images (needs a container engine)

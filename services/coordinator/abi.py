@@ -85,7 +85,11 @@ class Interface:
             data = found[0] if found else ""
         if "revert" not in message.lower() and answer.get("code") != 3:
             return None
-        return str(self._errors.get(data[:10], data or message))
+        return self.error_named(data) if data else message
+
+    def error_named(self, data: str) -> str:
+        """A custom error by name, from what a call reverted with (0x...); the data itself if it is none."""
+        return str(self._errors.get(data[:10], data))
 
 
 def word(number: int) -> str:

@@ -118,7 +118,7 @@ class Chain(Protocol):
         """
 
     async def submit(self, submissions: Sequence[Submission]) -> list[Landed | Reverted]:
-        """Send each in a transaction of its own, in this order, and wait until all are settled."""
+        """Send all, and wait until they are settled: rewards, which may share a transaction, then the rest in order."""
 
     async def set_stages(self, count: int) -> None:
         """Give rounds so many stages, and wait until that is on the chain."""

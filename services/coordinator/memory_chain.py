@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from services.coordinator.batches import MOST, parcels
 from services.coordinator.chain import (
     ChainDown,
     ChainError,
@@ -188,11 +189,15 @@ class MemoryChain:
 
     async def submit(self, submissions: Sequence[Submission]) -> list[Landed | Reverted]:
         """See `Chain.submit`."""
-        results: list[Landed | Reverted] = []
         # Like the real one: all are tried on the state before the batch, only those that would pass are sent.
-        for submission, error in [(one, self._error(one)) for one in submissions]:
-            results.append(Reverted(error) if error else self._land(submission))
-        return results
+        refused = {place: error for place, one in enumerate(submissions) if (error := self._error(one))}
+        found: dict[int, Landed | Reverted] = {place: Reverted(error) for place, error in refused.items()}
+        for parcel in parcels(submissions, [place for place in range(len(submissions)) if place not in found], MOST):
+            landed = self._see()
+            for place in parcel.places:
+                self._land(submissions[place], landed)
+            found |= dict.fromkeys(parcel.places, landed)
+        return [found[place] for place in range(len(submissions))]
 
     async def set_stages(self, count: int) -> None:
         """See `Chain.set_stages`."""
@@ -216,12 +221,10 @@ class MemoryChain:
         swarm.round, swarm.stage = following(swarm.round, swarm.stage, swarm.stages)
         self._see()
 
-    def _land(self, submission: Submission) -> Landed:
-        landed = self._see()
+    def _land(self, submission: Submission, landed: Landed) -> None:
         if isinstance(submission, Registration):
             self.swarm.owners[submission.peer_id] = self._account
         self.swarm.landed[submission.key] = (submission, landed)
-        return landed
 
     def _see(self) -> Landed:
         landed = self.ledger.mine()

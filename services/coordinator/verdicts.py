@@ -10,6 +10,8 @@ from shared.messages import Registration, Reward, Submission, Winners
 from shared.queue import Delivery
 
 ALREADY = frozenset({"RewardAlreadySubmitted", "WinnerAlreadyVoted", "PeerIdAlreadyRegistered"})
+# What an owner of the swarm may change: the part of health that suffers, and why.
+NOT_YET = {"AccountNotListed": ("admission", "this account is not on the swarm's allow list")}
 NOT_BEGUN = frozenset({"InvalidRoundNumber", "InvalidStageNumber"})
 ORDER = {"registration": 0, "reward": 1, "winners": 2}
 
@@ -74,6 +76,8 @@ def verdict(error: str, submission: Submission, owner: Owner, standing: Standing
         return Refused(error) if owner == "stranger" else Later(f"{error}: its peer is not registered yet")
     if error in NOT_BEGUN:
         return _not_begun(error, submission, standing)
+    if error in NOT_YET:
+        return Later(f"{error}: {NOT_YET[error][1]}")
     return Refused(error) if error else Later("the transaction failed for no reason that can be repeated", counted=True)
 
 
