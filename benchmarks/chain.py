@@ -10,8 +10,8 @@
     batched   the same, up to 50 rewards in a transaction, as the coordinator sends them wherever the contract takes it
 
 A real anvil and the real contract; each way has an account, a peer and a chain of its own. All sign with a key at hand:
-what identity adds is the same for each. `landed` is what the contract says at the end, and a second's rate counts rewards, not transactions. Writes
-`benchmarks/results/chain.json` and `chain.svg`.
+what identity adds is the same for each. `landed` is what the contract says at the end; the rate counts rewards, not
+transactions. Writes `benchmarks/results/chain.json` and `chain.svg`.
 """
 
 from __future__ import annotations

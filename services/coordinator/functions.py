@@ -76,10 +76,8 @@ class Functions:
     async def offers(self, harmless: Call) -> bool:
         """Whether the contract has a function, by a call of it that every contract that has it takes; asked once."""
         if harmless.signature not in self._offered:
-            (answer,) = await self._rpc.ask([self.question(harmless)])
-            if isinstance(answer, RpcError):
-                self._reverted(answer)  # or the node has not even looked
-            self._offered[harmless.signature] = not isinstance(answer, RpcError) and answer != "0x"
+            (answer,) = await self.try_out([harmless])
+            self._offered[harmless.signature] = not isinstance(answer, Reverted)
         return self._offered[harmless.signature]
 
     async def estimates(self, data: Sequence[str]) -> list[int | Reverted]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from web3 import HTTPProvider
 
@@ -114,7 +115,7 @@ class Web3Chain:
     @believed
     async def owners(self, peers: Sequence[str]) -> list[Owner]:
         """See `Chain.owners`."""
-        accounts = await self._functions.ask(Call(EOA, (list(peers),))) if peers else []
+        accounts = await self.ask(Call(EOA, (list(peers),))) if peers else []
         return [self._owner(account) for account in accounts]
 
     @believed
@@ -159,33 +160,43 @@ class Web3Chain:
         """See `Chain.set_stages`."""
         remedy = f"grant OWNER_ROLE to {self._account}, or leave ROUND_STAGES and GAME unset for the coordinator"
         call = Call(STAGES, (count,))
-        await self._govern(call, "StageCountSet", "set the stages of rounds", remedy)
+        await self.govern(call, "StageCountSet", "set the stages of rounds", remedy)
 
     @believed
     async def set_bootnodes(self, addresses: Sequence[str]) -> None:
         """See `Chain.set_bootnodes`."""
         remedy = f"grant BOOTNODE_MANAGER_ROLE to {self._account}"
-        await self._govern(Call("clearBootnodes()", ()), "AllBootnodesCleared", "set the bootnodes", remedy)
+        await self.govern(Call("clearBootnodes()", ()), "AllBootnodesCleared", "set the bootnodes", remedy)
         if addresses:
             call = Call("addBootnodes(string[])", (list(addresses),))
-            await self._govern(call, "BootnodesAdded", "set the bootnodes", remedy)
+            await self.govern(call, "BootnodesAdded", "set the bootnodes", remedy)
 
     @believed
     async def advance(self) -> None:
         """See `Chain.advance`."""
         remedy = f"grant STAGE_MANAGER_ROLE to {self._account}, or set LEAD_ROUNDS=no"
-        await self._govern(Call(ADVANCE, ()), "StageAdvanced", "advance rounds", remedy)
+        await self.govern(Call(ADVANCE, ()), "StageAdvanced", "advance rounds", remedy)
 
-    # ---- inside ----
+    async def ask(self, call: Call) -> Any:
+        """The answer of a call that changes nothing."""
+        return await self._functions.ask(call)
 
-    async def _govern(self, call: Call, event: str, what: str, remedy: str) -> None:
-        """Something that needs a role. Raises ChainError where we lack it."""
+    async def govern(self, call: Call, event: str, what: str, remedy: str) -> str:
+        """Send a call that needs a role, see that it left `event`; the transaction's hash.
+
+        Raises ChainError where we lack the role.
+        """
         data = self._functions.encode(call)
         (gas,) = await self._functions.estimates([data])
         if isinstance(gas, Reverted):
             raise ChainError(f"this account may not {what} ({gas.error})", remedy)
         (receipt,) = await self._sender.send([Transaction(self._functions.address, data, gas)])
+        if int(receipt["status"], 16) != 1:
+            raise ChainError(f"this account could not {what}: the transaction failed", "it is tried again by itself")
         self._landing.check(receipt, event)
+        return str(receipt["transactionHash"])
+
+    # ---- inside ----
 
     def _forget(self) -> None:
         for one in (self._logs, self._sender, self._functions):
@@ -197,8 +208,8 @@ class Web3Chain:
             self._known = (block, receipt["blockHash"])
 
     async def _has(self, role: str, account: str) -> bool:
-        name = await self._functions.ask(Call(role, ()))
-        return bool(await self._functions.ask(Call("hasRole(bytes32,address)", (name, account))))
+        name = await self.ask(Call(role, ()))
+        return bool(await self.ask(Call("hasRole(bytes32,address)", (name, account))))
 
     def _owner(self, account: str) -> Owner:
         if account == NOBODY:  # first: before there is an account of ours, it is NOBODY, too
