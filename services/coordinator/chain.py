@@ -34,6 +34,8 @@ class Head:
     stage: int
     stages: int  # in a round
     bootnodes: tuple[str, ...]  # multiaddresses
+    stage_s: int | None  # after so many seconds anybody may end a stage; 0: nobody; None: the contract has no clock
+    due_at: float | None  # unix seconds, by the time of the blocks, when that is for the open stage; None: never
     forgot: bool  # True: the chain no longer knows a block it had shown us since the last look
 
 
@@ -126,5 +128,11 @@ class Chain(Protocol):
     async def set_bootnodes(self, addresses: Sequence[str]) -> None:
         """Put these multiaddresses on the contract in the place of those there, and wait until they are."""
 
+    async def set_clock(self, stage_s: int) -> None:
+        """Let anybody end a stage that has lasted so many seconds (0: nobody), and wait until that is on the chain."""
+
     async def advance(self) -> None:
         """Go on to the next stage or round, and wait until it is on the chain."""
+
+    async def advance_if_due(self) -> bool:
+        """The same as anybody may, by the contract's clock; False: it is not due, or somebody else came first."""

@@ -4,6 +4,7 @@ chain --look--> forgotten anything? --> SUBMISSIONS (again)
                 another round?      --> ROUNDS
                 paused, going on?   --> ROUNDS
                 tick(state, now)    --> Advance: chain, Extend: ROUNDS, Finish: SwarmState.finished
+                the founder's word  --> chain (stages, clock, bootnodes)
                 bootnodes, state    --> store
 """
 
@@ -14,17 +15,19 @@ import time
 from collections.abc import Callable
 
 from services.coordinator import metrics
+from services.coordinator.attendance import Attendance
 from services.coordinator.books import Books, Opened
 from services.coordinator.bootnodes import pointed
-from services.coordinator.chain import Chain, ChainError, Head
+from services.coordinator.chain import Chain, ChainDown, ChainError, Head
 from services.coordinator.contract import Contract
+from services.coordinator.founder import staged, timed
 from services.coordinator.link import Link
-from services.coordinator.pace import rules_of
+from services.coordinator.pace import clock_of, rules_of
 from services.coordinator.recall import Recall
-from services.coordinator.rounds import Advance, ClockState, Extend, Finish, Rules, is_final, tick
+from services.coordinator.rounds import Advance, ClockState, Due, Extend, Finish, Rules, is_final, tick, turn
 from services.coordinator.settings import ClockSettings
 from services.coordinator.verdicts import Standing
-from shared.household import LEASE, SwarmState, hosted_peers, pace, put_bootnodes, put_swarm_state
+from shared.household import SwarmState, pace, put_bootnodes, put_swarm_state, told_pace
 from shared.messages import Round
 from shared.queue import Entry
 from shared.streams import ROUNDS, SUBMISSIONS
@@ -32,7 +35,7 @@ from shared.streams import ROUNDS, SUBMISSIONS
 log = logging.getLogger(__name__)
 
 ROLE_S = 20.0  # between two questions whether our account may advance rounds
-RECENT_ROUNDS = 3  # who voted in one of these is waited for
+REST_S = 1.0  # between two questions whether a stage is due
 
 
 class Clock:
@@ -55,11 +58,12 @@ class Clock:
         self._asked_at = float("-inf")  # when we asked for them
         self._opened: Opened | None = None
         self._life = ""  # of the store, see `Store.life`
-        self._past: dict[int, frozenset[str]] = {}  # voters of the rounds before the open one
+        self._rests_until = float("-inf")  # from the contract's clock, monotonic seconds
+        self._attendance = Attendance(chain, self._store)
 
     async def step(self) -> None:
         """One look, and what follows from it."""
-        head = await pointed(self._chain, self._contract, self._link, await self._staged(await self._contract.head()))
+        head = await self._shaped(await self._contract.head())
         opened = await self._opening(head)
         await self._remind(opened)
         await self._recall.after(head)
@@ -67,9 +71,9 @@ class Clock:
         opened = await self._pause(opened, rules)
         # One look catches up with all rounds that are over: nobody waits a poll for each.
         while isinstance(action := tick(await self._state(head, opened, rules), self._now()), Advance):
-            self._asked_at = float("-inf")  # if this fails, our role may be gone
             try:
-                await self._chain.advance()
+                if not await self._advance(action, rules):
+                    break
             except ChainError:
                 await self._publish(head, opened, rules)  # what was seen holds, whether or not we may sign
                 raise
@@ -86,19 +90,34 @@ class Clock:
 
     # ---- rounds ----
 
-    async def _staged(self, head: Head) -> Head:
-        """The contract with as many stages in a round as the founder wants; where that fails, as it is."""
-        wanted, health = self._settings.wanted_stages, self._link.context.health
-        if wanted is None or wanted == head.stages or not (await self._known_rules()).leads:
-            return head
+    async def _advance(self, action: Advance, rules: Rules) -> bool:
+        """Go on to the next stage; False: not now. Raises ChainError where it is ours to do."""
+        if not action.by_clock:
+            self._asked_at = float("-inf")  # if this fails, our role may be gone
+            await self._chain.advance()
+            return True
+        if time.monotonic() < self._rests_until:
+            return False
+        self._rests_until = time.monotonic() + REST_S
         try:
-            await self._chain.set_stages(wanted)
+            advanced = await self._chain.advance_if_due()
+        except ChainDown:
+            raise
         except ChainError as error:
-            health.degrade("stages", f"rounds have {head.stages} of them and not {wanted}: {error}")
-            return head
-        health.heal("stages")
-        log.info("rounds have %d stages now", wanted)
-        return await self._contract.head()
+            if rules.leads:
+                raise
+            self._link.context.health.degrade("turn", f"a round that is due cannot be ended from here: {error}")
+            return False
+        self._link.context.health.heal("turn")
+        return advanced
+
+    async def _shaped(self, head: Head) -> Head:
+        """The contract as the founder wants it; its bootnodes, too."""
+        parts = (self._chain, self._contract, self._link)
+        if (await self._known_rules()).leads:
+            head = await staged(*parts, head, self._settings.wanted_stages)
+            head = await timed(*parts, head, clock_of(await told_pace(self._store)))
+        return await pointed(*parts, head)
 
     async def _opening(self, head: Head) -> Opened:
         """The open round; announced if it was not open at the last look."""
@@ -172,7 +191,7 @@ class Clock:
         """Another swarm than at the last look: what is known of the one before does not hold."""
         log.warning("this is another chain or contract than before: the swarm begins anew at round %d", head.round)
         self._opened, self._asked_at = None, float("-inf")
-        self._past.clear()
+        self._attendance.forget()
         await self._recall.begin_anew()
         return before.model_copy(update={"forgotten": max(before.reached, before.forgotten or (0, 0))})
 
@@ -213,11 +232,7 @@ class Clock:
         return rules_of(self._settings, await pace(self._store), may_advance=self._may)
 
     async def _state(self, head: Head, opened: Opened, rules: Rules) -> ClockState:
-        voted = await self._chain.voters(head.round)
-        through = voted if head.stage + 1 >= head.stages else await self._chain.rewarded(head.round, head.stage)
-        expected = through | await self._expected(head)
-        metrics.EXPECTED.set(len(expected))
-        metrics.VOTERS.set(len(through))
+        through, expected = await self._attendance.of(head)
         return ClockState(
             rules=rules,
             number=head.round,
@@ -228,15 +243,13 @@ class Clock:
             voters=len(through),
             expected=len(expected),
             reached=opened.reached,
+            due=self._due(head),
         )
 
-    async def _expected(self, head: Head) -> frozenset[str]:
-        """Our own peers that somebody trains, and all that voted lately."""
-        leased = {key.removeprefix(LEASE) for key in await self._store.keys(LEASE)}
-        ours = leased.intersection(await hosted_peers(self._store))
-        recent = range(max(0, head.round - RECENT_ROUNDS), head.round)
-        self._past = {number: self._past.get(number) or await self._chain.voters(number) for number in recent}
-        return frozenset(ours).union(*self._past.values())
+    def _due(self, head: Head) -> Due | None:
+        if head.due_at is None or self._settings.leads == "no":
+            return None
+        return Due(head.due_at, head.stage_s or 0, turn(self._chain.account, head.round, head.stage))
 
     # ---- state ----
 
@@ -261,6 +274,7 @@ class Clock:
             min_s=rules.min_s if rules.leads else None,
             max_s=rules.max_s if rules.leads else None,
             quorum=rules.quorum if rules.leads else None,
+            clock_s=head.stage_s or 0,
             waiting=backlog,
             ledger=self._settings.ledger,
         )

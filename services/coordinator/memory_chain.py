@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -37,6 +38,8 @@ class _Swarm:
     round: int = 0
     stage: int = 0
     stages: int = 1
+    stage_s: int = 0
+    began: float = 0.0  # the stage, unix seconds
     bootnodes: list[str] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)  # peer -> account
     landed: dict[str, tuple[Submission, Landed]] = field(default_factory=dict)  # by the submission's key
@@ -136,7 +139,8 @@ class MemoryChain:
         block = len(state.blocks) - 1
         self._known = (block, state.blocks[-1])
         place = (swarm.round, swarm.stage, swarm.stages)
-        return Head(CHAIN_ID, block, *place, tuple(swarm.bootnodes), forgot)
+        due_at = swarm.began + swarm.stage_s if swarm.stage_s else None
+        return Head(CHAIN_ID, block, *place, tuple(swarm.bootnodes), swarm.stage_s, due_at, forgot)
 
     async def may_advance(self) -> bool:
         """See `Chain.may_advance`."""
@@ -213,12 +217,32 @@ class MemoryChain:
         self.ledger.mine()
         self.swarm.bootnodes = list(addresses)
 
+    async def set_clock(self, stage_s: int) -> None:
+        """See `Chain.set_clock`."""
+        if not await self.may_advance():
+            raise ChainError("this account may not set the clock of rounds (OnlyOwner)", "ask an owner")
+        if not self.swarm.stage_s:
+            self.swarm.began = time.time()
+        self.swarm.stage_s = stage_s
+        self._see()
+
     async def advance(self) -> None:
         """See `Chain.advance`."""
-        swarm = self.swarm
         if not await self.may_advance():
             raise ChainError("this account may not advance rounds (OnlyStageManager)", "set LEAD_ROUNDS=no")
+        self._go_on()
+
+    async def advance_if_due(self) -> bool:
+        """See `Chain.advance_if_due`."""
+        due = self.swarm.stage_s > 0 and time.time() >= self.swarm.began + self.swarm.stage_s
+        if due:
+            self._go_on()
+        return due
+
+    def _go_on(self) -> None:
+        swarm = self.swarm
         swarm.round, swarm.stage = following(swarm.round, swarm.stage, swarm.stages)
+        swarm.began = time.time()
         self._see()
 
     def _land(self, submission: Submission, landed: Landed) -> None:

@@ -11,7 +11,19 @@ from web3 import HTTPProvider
 from services.coordinator.abi import Interface, address_word, artifact, constructor, word
 from services.coordinator.batches import MOST
 from services.coordinator.belief import believed
-from services.coordinator.calls import ADVANCE, EOA, STAGES, Call, question_of, trace_of
+from services.coordinator.calls import (
+    ADVANCE,
+    ADVANCE_IF_DUE,
+    DUE,
+    EOA,
+    RULES,
+    SET_RULES,
+    STAGE_SECONDS,
+    STAGES,
+    Call,
+    question_of,
+    trace_of,
+)
 from services.coordinator.chain import (
     ChainDown,
     ChainError,
@@ -90,17 +102,20 @@ class Web3Chain:
         known = self._known
         asked: list[Request] = [("eth_chainId", [])]
         asked += [("eth_getBlockByNumber", [block, False]) for block in ("latest", hex(known[0] if known else 0))]
-        signatures = ("currentRound()", "currentStage()", "stageCount()", "getBootnodes()")
+        signatures = ["currentRound()", "currentStage()", "stageCount()", "getBootnodes()"]
+        signatures += [DUE, RULES] if await self._functions.offers(Call(DUE, ())) else []
         asked += [self._functions.question(Call(signature, ())) for signature in signatures]
         chain_id, latest, again, *answers = await self._rpc.sure(asked)
-        number, stage, stages, bootnodes = map(self._functions.answer, signatures, answers)
+        number, stage, stages, bootnodes, *clock = map(self._functions.answer, signatures, answers)
         forgot = known is not None and (again or {}).get("hash") != known[1]
         if forgot:
             self._forget()
         self._head = int(latest["number"], 16)
         if forgot or self._known is None or self._head >= self._known[0]:
             self._known = (self._head, latest["hash"])
-        return Head(int(chain_id, 16), self._head, number, stage, stages, tuple(bootnodes), forgot)
+        stage_s = int(clock[1][STAGE_SECONDS]) if clock else None
+        due_at = float(clock[0]) if stage_s else None
+        return Head(int(chain_id, 16), self._head, number, stage, stages, tuple(bootnodes), stage_s, due_at, forgot)
 
     @believed
     async def may_advance(self) -> bool:
@@ -172,10 +187,31 @@ class Web3Chain:
             await self.govern(call, "BootnodesAdded", "set the bootnodes", remedy)
 
     @believed
+    async def set_clock(self, stage_s: int) -> None:
+        """See `Chain.set_clock`."""
+        rules = list(await self.ask(Call(RULES, ())))
+        rules[STAGE_SECONDS] = stage_s
+        remedy = f"grant OWNER_ROLE to {self._account}"
+        await self.govern(Call(SET_RULES, (tuple(rules),)), "RulesSet", "set the clock of rounds", remedy)
+
+    @believed
     async def advance(self) -> None:
         """See `Chain.advance`."""
         remedy = f"grant STAGE_MANAGER_ROLE to {self._account}, or set LEAD_ROUNDS=no"
         await self.govern(Call(ADVANCE, ()), "StageAdvanced", "advance rounds", remedy)
+
+    @believed
+    async def advance_if_due(self) -> bool:
+        """See `Chain.advance_if_due`."""
+        data = self._functions.encode(Call(ADVANCE_IF_DUE, ()))
+        (gas,) = await self._functions.estimates([data])
+        if isinstance(gas, Reverted):
+            return False
+        (receipt,) = await self._sender.send([Transaction(self._functions.address, data, gas)])
+        if int(receipt["status"], 16) != 1:
+            return False
+        self._landing.check(receipt, "StageAdvanced")
+        return True
 
     async def ask(self, call: Call) -> Any:
         """The answer of a call that changes nothing."""
