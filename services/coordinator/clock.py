@@ -24,7 +24,7 @@ from services.coordinator.founder import staged, timed
 from services.coordinator.link import Link
 from services.coordinator.pace import clock_of, rules_of
 from services.coordinator.recall import Recall
-from services.coordinator.rounds import Advance, ClockState, Due, Extend, Finish, Rules, is_final, tick, turn
+from services.coordinator.rounds import Advance, ClockState, Due, Extend, Finish, Rules, is_final, jumped, tick, turn
 from services.coordinator.settings import ClockSettings
 from services.coordinator.verdicts import Standing
 from shared.household import SwarmState, pace, put_bootnodes, put_swarm_state, told_pace
@@ -58,6 +58,7 @@ class Clock:
         self._asked_at = float("-inf")  # when we asked for them
         self._opened: Opened | None = None
         self._life = ""  # of the store, see `Store.life`
+        self._looked: tuple[float, float] | None = None  # when: time of day, and monotonic seconds
         self._rests_until = float("-inf")  # from the contract's clock, monotonic seconds
         self._attendance = Attendance(chain, self._store)
 
@@ -98,6 +99,7 @@ class Clock:
             return True
         if time.monotonic() < self._rests_until:
             return False
+        self._looked: tuple[float, float] | None = None  # when: time of day, and monotonic seconds
         self._rests_until = time.monotonic() + REST_S
         try:
             advanced = await self._chain.advance_if_due()
@@ -159,8 +161,8 @@ class Clock:
         """Give the open round more time; of a paused swarm that is nothing to speak of."""
         if not rules.paused:
             metrics.EXTENDED.inc()
-            went_back = action.opened_at is not None
-            log.info("round %d goes on: %s", opened.number, "the clock went back" if went_back else _why(rules))
+            moved = action.opened_at is not None
+            log.info("round %d goes on: %s", opened.number, "the time of day was moved" if moved else _why(rules))
         opened_at = opened.opened_at if action.opened_at is None else action.opened_at
         opened = opened.model_copy(update={"opened_at": opened_at, "deadline": action.deadline})
         await self._keep(opened)
@@ -244,7 +246,12 @@ class Clock:
             expected=len(expected),
             reached=opened.reached,
             due=self._due(head),
+            jump=self._jump(),
         )
+
+    def _jump(self) -> float:
+        before, self._looked = self._looked, (self._now(), time.monotonic())
+        return jumped(self._looked[0] - before[0], self._looked[1] - before[1]) if before else 0.0
 
     def _due(self, head: Head) -> Due | None:
         if head.due_at is None or self._settings.leads == "no":

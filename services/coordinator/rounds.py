@@ -22,6 +22,7 @@ import math
 from dataclasses import dataclass
 from hashlib import sha256
 
+JUMP_S = 1.0  # what a clock is off by less than this is left to it
 HOLD = 0.25  # share of a stage's time
 HOLD_LEAST_S, HOLD_MOST_S = 1.0, 30.0
 
@@ -71,6 +72,7 @@ class ClockState:
     expected: int  # peers that should be
     reached: tuple[int, int]  # the latest round and stage this swarm was ever seen in
     due: Due | None = None  # None: the contract has no clock, or we do not look at it
+    jump: float = 0.0  # seconds that the time of day was moved by since the last look; see `jumped`
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Extend:
     """Announce the round again with a new deadline."""
 
     deadline: float  # unix seconds
-    opened_at: float | None = None  # unix seconds; None: as before. Another one if the clock went back
+    opened_at: float | None = None  # unix seconds; None: as before. Another one if the time of day was moved
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,21 @@ Action = Stay | Extend | Advance | Finish
 
 def tick(state: ClockState, now: float) -> Action:
     """What to do at `now` (unix seconds)."""
+    if state.jump:  # as long as before, by the new time
+        return Extend(state.deadline + state.jump, opened_at=state.opened_at + state.jump)
     action = _judged(state, now)
     if state.due is None or isinstance(action, Finish):
         return action
     return _by_clock(action, state, state.due, now)
+
+
+def jumped(day_s: float, steady_s: float) -> float:
+    """By how much the time of day was moved while so many seconds passed by it, and by a clock that nobody sets.
+
+    A machine that slept finds its time of day moved on: what its round lacked when it fell asleep is lacking still.
+    """
+    moved = day_s - steady_s
+    return moved if abs(moved) >= JUMP_S else 0.0
 
 
 def turn(account: str, number: int, stage: int) -> float:
@@ -147,11 +160,11 @@ def _judged(state: ClockState, now: float) -> Action:
 
 
 def is_over(state: ClockState, now: float) -> bool:
-    """Enough peers are through with the round, or some are and its time is up."""
+    """Enough peers are through with the round, or some are and its time is up; but not before its least time."""
     if state.voters == 0:
         return False
     enough = state.voters >= needed(state.rules.quorum, state.expected)
-    return now >= state.deadline or (enough and now - state.opened_at >= state.rules.min_s)
+    return (enough or now >= state.deadline) and now - state.opened_at >= state.rules.min_s
 
 
 def is_final(rules: Rules, number: int) -> bool:

@@ -13,6 +13,7 @@ from services.coordinator.rounds import (
     Rules,
     Stay,
     is_final,
+    jumped,
     needed,
     tick,
     turn,
@@ -45,6 +46,19 @@ def test_a_round_ends_at_its_deadline_if_anybody_has_voted():
 def test_a_clock_that_went_back_begins_the_round_anew_instead_of_waiting_for_the_hour_that_was_taken_back():
     assert tick(STATE, 99.9) == Extend(119.9, opened_at=99.9)
     assert tick(replace(STATE, voters=3), -3_500.0) == Extend(-3_480.0, opened_at=-3_500.0)
+
+
+def test_a_clock_that_is_set_moves_the_round_with_it():
+    assert tick(replace(STATE, jump=-3_600.0), -3_490.0) == Extend(-3_480.0, opened_at=-3_500.0)
+    assert tick(replace(STATE, jump=50_000.0, voters=3), 50_110.0) == Extend(50_120.0, opened_at=50_100.0)
+    assert [jumped(10.0, 9.2), jumped(9.2, 10.0), jumped(3_610.0, 10.0), jumped(10.0, 3_610.0)] == [0, 0, 3_600, -3_600]
+
+
+def test_a_round_whose_least_time_was_made_longer_does_not_end_at_its_old_deadline():
+    longer = replace(STATE, rules=replace(RULES, min_s=60.0, max_s=60.0), voters=1)
+    assert tick(longer, 120.0) == Extend(180.0)
+    assert tick(replace(longer, deadline=180.0, voters=3), 159.9) == Stay()
+    assert tick(replace(longer, deadline=180.0, voters=3), 160.0) == Advance()
 
 
 def test_a_quorum_below_one_ends_a_round_early():
