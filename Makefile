@@ -32,7 +32,7 @@ PURE := $(subst $(space),$(comma),$(strip \
     $(addprefix network/,population reach sightings) $(addprefix traffic/,choice pacing survey watch)) \
   $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/policy signing/rate) \
   $(patsubst %,services/local/%.py,summary snapshot history conf) \
-  $(patsubst %,shared/%.py,messages asks streams tasks names settings invite)))
+  $(patsubst %,shared/%.py,messages asks streams tasks names settings invite proof)))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup install demo test test-unit test-chaos lint format model contracts bench bench-chain bench-sapo bench-trainer bench-p2p e2e fresh chaos wheelhouse sbom release-check clean

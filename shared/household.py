@@ -69,6 +69,7 @@ class SwarmState(BaseModel):
     max_s: float | None = None
     quorum: float | None = None
     clock_s: int = 0  # after so many seconds anybody may end a stage, by the contract's clock; 0: only who leads
+    proof_required: bool = False  # the contract registers peers only with proof of their key
     waiting: int = 0  # submissions in the outbox
     ledger: bool = False  # there is no chain: rounds run from a ledger on this machine
 

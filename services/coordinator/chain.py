@@ -37,6 +37,7 @@ class Head:
     stage_s: int | None  # after so many seconds anybody may end a stage; 0: nobody; None: the contract has no clock
     due_at: float | None  # unix seconds, by the time of the blocks, when that is for the open stage; None: never
     forgot: bool  # True: the chain no longer knows a block it had shown us since the last look
+    proof_required: bool = False  # peers are registered only with proof of their key
 
 
 @dataclass(frozen=True)

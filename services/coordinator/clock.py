@@ -21,16 +21,14 @@ from services.coordinator.bootnodes import pointed
 from services.coordinator.chain import Chain, ChainDown, ChainError, Head
 from services.coordinator.contract import Contract
 from services.coordinator.founder import staged, timed
+from services.coordinator.herald import Herald
 from services.coordinator.link import Link
 from services.coordinator.pace import clock_of, rules_of
 from services.coordinator.recall import Recall
-from services.coordinator.rounds import Advance, ClockState, Due, Extend, Finish, Rules, is_final, jumped, tick, turn
+from services.coordinator.rounds import Advance, ClockState, Due, Extend, Finish, Rules, jumped, tick, turn
 from services.coordinator.settings import ClockSettings
 from services.coordinator.verdicts import Standing
-from shared.household import SwarmState, pace, put_bootnodes, put_swarm_state, told_pace
-from shared.messages import Round
-from shared.queue import Entry
-from shared.streams import ROUNDS, SUBMISSIONS
+from shared.household import pace, told_pace
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +59,7 @@ class Clock:
         self._looked: tuple[float, float] | None = None  # when: time of day, and monotonic seconds
         self._rests_until = float("-inf")  # from the contract's clock, monotonic seconds
         self._attendance = Attendance(chain, self._store)
+        self._herald = Herald(chain, link, books, ledger=settings.ledger)
 
     async def step(self) -> None:
         """One look, and what follows from it."""
@@ -76,7 +75,7 @@ class Clock:
                 if not await self._advance(action, rules):
                     break
             except ChainError:
-                await self._publish(head, opened, rules)  # what was seen holds, whether or not we may sign
+                await self._tell(head, opened, rules)  # what was seen holds, whether or not we may sign
                 raise
             metrics.ADVANCED.inc()
             head = await self._contract.head()
@@ -87,7 +86,7 @@ class Clock:
             log.info("the last round is over")
             opened = opened.model_copy(update={"finished": True})
             await self._keep(opened)
-        await self._publish(head, opened, rules)
+        await self._tell(head, opened, rules)
 
     # ---- rounds ----
 
@@ -99,7 +98,6 @@ class Clock:
             return True
         if time.monotonic() < self._rests_until:
             return False
-        self._looked: tuple[float, float] | None = None  # when: time of day, and monotonic seconds
         self._rests_until = time.monotonic() + REST_S
         try:
             advanced = await self._chain.advance_if_due()
@@ -146,7 +144,7 @@ class Clock:
         if before is not None and before.swarm == swarm:
             metrics.LASTED.observe(now - before.opened_at)
         await self._keep(opened)
-        await self._announce(opened, rules)
+        await self._herald.announce(opened, rules)
         return opened
 
     async def _resume(self, before: Opened, rules: Rules) -> Opened:
@@ -154,7 +152,7 @@ class Clock:
         last = rules.max_rounds is not None and before.number + 1 >= rules.max_rounds
         opened = before.model_copy(update={"finished": before.finished and last})
         await self._keep(opened)
-        await self._announce(opened, rules)
+        await self._herald.announce(opened, rules)
         return opened
 
     async def _extend(self, opened: Opened, action: Extend, rules: Rules) -> Opened:
@@ -166,7 +164,7 @@ class Clock:
         opened_at = opened.opened_at if action.opened_at is None else action.opened_at
         opened = opened.model_copy(update={"opened_at": opened_at, "deadline": action.deadline})
         await self._keep(opened)
-        await self._announce(opened, rules)
+        await self._herald.announce(opened, rules)
         return opened
 
     async def _pause(self, opened: Opened, rules: Rules) -> Opened:
@@ -176,7 +174,7 @@ class Clock:
         log.info("the founder %s the swarm in round %d", "pauses" if rules.paused else "resumes", opened.number)
         opened = opened.model_copy(update={"paused": rules.paused})
         await self._keep(opened)
-        await self._announce(opened, rules)
+        await self._herald.announce(opened, rules)
         return opened
 
     async def _remind(self, opened: Opened) -> None:
@@ -186,7 +184,7 @@ class Clock:
         if self._life:
             log.warning("the queue was restarted: telling it again that round %d is open", opened.number)
             await self._keep(opened)
-            await self._announce(opened, await self._known_rules())
+            await self._herald.announce(opened, await self._known_rules())
         self._life = life
 
     async def _begin_anew(self, before: Opened, head: Head) -> Opened:
@@ -201,25 +199,6 @@ class Clock:
         await self._books.put_opened(opened)
         self._opened = opened
         self._link.standing, self._link.swarm = Standing(opened.reached, opened.forgotten), opened.swarm
-
-    async def _announce(self, opened: Opened, rules: Rules) -> None:
-        """Tell the household, once: after a restart the same word stands there already."""
-        if rules.max_rounds is not None and opened.number >= rules.max_rounds:
-            return
-        message = Round(
-            number=opened.number,
-            stage=opened.stage,
-            stages=opened.stages,
-            opened_at=opened.opened_at,
-            deadline=opened.deadline,
-            final=is_final(rules, opened.number) and opened.stage + 1 >= opened.stages,
-            swarm=opened.swarm,
-            paused=opened.paused,
-        )
-        last: Entry[Round] | None = await self._queue.last(ROUNDS)
-        if last is None or last.message != message:
-            await self._queue.publish(ROUNDS, message)
-            log.info("round %d, stage %d is open%s", opened.number, opened.stage, ", the last" * message.final)
 
     async def _known_rules(self) -> Rules:
         """The rules as they are now. Our role is asked for now and then, because the contract's owners change it."""
@@ -258,45 +237,8 @@ class Clock:
             return None
         return Due(head.due_at, head.stage_s or 0, turn(self._chain.account, head.round, head.stage))
 
-    # ---- state ----
-
-    async def _publish(self, head: Head, opened: Opened, rules: Rules) -> None:
-        """Tell the household what the chain looks like."""
-        tally, backlog = await self._books.tally(), await self._queue.backlog(SUBMISSIONS)
-        contract = self._chain.contract or ""
-        state = SwarmState(
-            chain_id=head.chain_id,
-            contract=contract,
-            account=self._chain.account,
-            block=head.block,
-            round=head.round,
-            stage=head.stage,
-            registered_peers=self._recall.registered,
-            rewards_settled=tally.rewards,
-            winners_settled=tally.winners,
-            finished=opened.finished and backlog == 0,
-            leads=rules.leads,
-            owns=self._owns,
-            paused=rules.paused,
-            min_s=rules.min_s if rules.leads else None,
-            max_s=rules.max_s if rules.leads else None,
-            quorum=rules.quorum if rules.leads else None,
-            clock_s=head.stage_s or 0,
-            waiting=backlog,
-            ledger=self._settings.ledger,
-        )
-        await put_bootnodes(self._store, list(head.bootnodes))
-        await put_swarm_state(self._store, state)
-        metrics.ROUND.set(head.round)
-        metrics.BLOCK.set(head.block)
-        metrics.FINISHED.set(state.finished)
-        self._link.context.health.facts |= {
-            "round": head.round,
-            "contract": contract,
-            "account": self._chain.account,
-            "block": head.block,
-            "backlog": backlog,
-        }
+    async def _tell(self, head: Head, opened: Opened, rules: Rules) -> None:
+        await self._herald.publish(head, opened, rules, owns=self._owns, registered=self._recall.registered)
 
 
 def _why(rules: Rules) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from services.coordinator.abi import address_word
 from services.coordinator.batches import MOST, NONE, Parcel, batch_of, parcels, portions, rewards_among
-from services.coordinator.calls import Trace, trace_of
+from services.coordinator.calls import Trace, proved, trace_of
 from services.coordinator.chain import ChainDown, ChainError, ContractMissing, Landed, Reverted
 from services.coordinator.functions import Functions
 from services.coordinator.sender import Sender, Transaction
@@ -71,13 +71,26 @@ class Landing:
         found = await self._objections(submissions, most) if most > 1 else {}
         made = parcels(submissions, [place for place in range(len(submissions)) if place not in found], most)
         data = [self._functions.encode(parcel.call) for parcel in made]
+        gas = await self._functions.estimates(data)
+        await self._prove(submissions, made, data, gas)
         going = []
-        for parcel, one, gas in zip(made, data, await self._functions.estimates(data), strict=True):
-            if isinstance(gas, Reverted):
-                found |= self._refused(parcel, gas)
+        for parcel, one, cost in zip(made, data, gas, strict=True):
+            if isinstance(cost, Reverted):
+                found |= self._refused(parcel, cost)
             else:
-                going.append((parcel, Transaction(self._functions.address, one, gas)))
+                going.append((parcel, Transaction(self._functions.address, one, cost)))
         return found, going
+
+    async def _prove(
+        self, submissions: Sequence[Submission], made: Sequence[Parcel], data: list[str], gas: list[int | Reverted]
+    ) -> None:
+        """Registrations that want a proof, and have one, with it."""
+        where = (self._functions.address, self._functions.account)
+        wanted = [index for index, one in enumerate(gas) if one == Reverted("ProofRequired")]
+        calls = {index: call for index in wanted if (call := proved(submissions[made[index].places[0]], *where))}
+        encoded = [self._functions.encode(call) for call in calls.values()]
+        for index, one, cost in zip(calls, encoded, await self._functions.estimates(encoded), strict=True):
+            data[index], gas[index] = one, cost
 
     async def _objections(self, submissions: Sequence[Submission], most: int) -> Found:
         """The rewards that would be skipped."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from services.coordinator.batches import MOST, parcels
+from services.coordinator.calls import proved
 from services.coordinator.chain import (
     ChainDown,
     ChainError,
@@ -40,6 +41,7 @@ class _Swarm:
     stages: int = 1
     stage_s: int = 0
     began: float = 0.0  # the stage, unix seconds
+    proof_required: bool = False
     bootnodes: list[str] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)  # peer -> account
     landed: dict[str, tuple[Submission, Landed]] = field(default_factory=dict)  # by the submission's key
@@ -140,7 +142,8 @@ class MemoryChain:
         self._known = (block, state.blocks[-1])
         place = (swarm.round, swarm.stage, swarm.stages)
         due_at = swarm.began + swarm.stage_s if swarm.stage_s else None
-        return Head(CHAIN_ID, block, *place, tuple(swarm.bootnodes), swarm.stage_s, due_at, forgot)
+        bootnodes = tuple(swarm.bootnodes)
+        return Head(CHAIN_ID, block, *place, bootnodes, swarm.stage_s, due_at, forgot, swarm.proof_required)
 
     async def may_advance(self) -> bool:
         """See `Chain.may_advance`."""
@@ -262,4 +265,7 @@ class MemoryChain:
     def _error(self, submission: Submission) -> str:
         swarm, owner = self.swarm, self._owner(submission.peer_id)
         there = submission.key in swarm.landed
-        return refusal(submission, Standing(swarm.round, swarm.stage, swarm.stages, owner, there))
+        error = refusal(submission, Standing(swarm.round, swarm.stage, swarm.stages, owner, there))
+        if error or not swarm.proof_required or not isinstance(submission, Registration):
+            return error
+        return "" if proved(submission, self._contract or "", self._account) else "ProofRequired"

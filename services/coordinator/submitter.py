@@ -63,7 +63,7 @@ class Submitter:
             metrics.BACKLOG.set(await self._queue.backlog(SUBMISSIONS))
 
     async def _work(self, taken: Deliveries) -> None:
-        first, repeated = unique(taken)
+        first, repeated = unique(taken, self._chain.contract or "", self._chain.account)
         for phase in phases(first):
             outcomes = await self._until_known(phase)
             if outcomes is None:
@@ -115,9 +115,9 @@ class Submitter:
     def _tell(self, results: Sequence[Landed | Reverted]) -> None:
         """Say what only an owner of the swarm can change, until something lands."""
         health, names = self._link.context.health, {one.error for one in results if isinstance(one, Reverted)}
-        for name, (part, why) in NOT_YET.items():
+        for name, (part, why, remedy) in NOT_YET.items():
             if name in names:
-                health.degrade(part, f"{why}, and what it submits waits. Ask the swarm's founder.")
+                health.degrade(part, f"{why}; what it refuses waits: {remedy}")
             elif any(isinstance(one, Landed) for one in results):
                 health.heal(part)
 

@@ -16,6 +16,7 @@ from services.coordinator.calls import (
     ADVANCE_IF_DUE,
     DUE,
     EOA,
+    PROOF_REQUIRED,
     RULES,
     SET_RULES,
     STAGE_SECONDS,
@@ -115,7 +116,9 @@ class Web3Chain:
             self._known = (self._head, latest["hash"])
         stage_s = int(clock[1][STAGE_SECONDS]) if clock else None
         due_at = float(clock[0]) if stage_s else None
-        return Head(int(chain_id, 16), self._head, number, stage, stages, tuple(bootnodes), stage_s, due_at, forgot)
+        proof = bool(clock and clock[1][PROOF_REQUIRED])
+        place = (number, stage, stages)
+        return Head(int(chain_id, 16), self._head, *place, tuple(bootnodes), stage_s, due_at, forgot, proof)
 
     @believed
     async def may_advance(self) -> bool:
