@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -155,6 +156,33 @@ async def test_an_advance_opens_the_next_round(chain):
     assert (after.round, after.stage) == (1, 0)
     assert after.block > before.block
     assert not after.forgot
+
+
+async def test_its_owner_sets_a_clock_by_which_anybody_ends_a_stage_once(chain, world):
+    if isinstance(chain, LedgerChain):
+        with pytest.raises(ChainError, match="ledger has no clock"):
+            await chain.set_clock(60)
+        assert not await chain.advance_if_due()
+        assert ((await chain.head()).stage_s, (await chain.head()).due_at) == (None, None)
+        return
+    guest = world.chain()
+    guest.use(chain.contract)
+    assert ((await chain.head()).stage_s, (await chain.head()).due_at) == (0, None)
+    assert not await guest.advance_if_due()
+    with pytest.raises(ChainError, match="OnlyOwner"):
+        await guest.set_clock(1)
+    await chain.set_clock(1)
+    head = await guest.head()
+    assert (head.stage_s, head.round) == (1, 0)
+    assert abs(head.due_at - time.time() - 1) < 2  # a block's time has no fractions
+    await asyncio.sleep(1.3)
+    assert sorted(await asyncio.gather(chain.advance_if_due(), guest.advance_if_due())) == [False, True]
+    assert not await guest.advance_if_due()
+    assert (await chain.head()).round == 1
+    await chain.set_clock(0)
+    await asyncio.sleep(1.3)
+    assert not await guest.advance_if_due()
+    assert ((await guest.head()).stage_s, (await guest.head()).due_at) == (0, None)
 
 
 async def test_its_owner_sets_how_many_stages_a_round_has_and_nobody_else(chain, world):

@@ -48,7 +48,7 @@ class Proofs:
 
     def _tell(self, odd: list[Identity]) -> None:
         if odd:
-            reason = f"{odd[0].path.name} is no RSA key of 2,048 bits, and the swarm registers no other; without it you are a new peer"
+            reason = f"{odd[0].path.name} is no RSA key of 2,048 bits, and the swarm registers no other: remove it"
             self._context.health.degrade("proof", reason)
         else:
             self._context.health.heal("proof")
