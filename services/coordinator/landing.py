@@ -20,6 +20,7 @@ from services.coordinator.calls import Trace, proved, trace_of
 from services.coordinator.chain import ChainDown, ChainError, ContractMissing, Landed, Reverted
 from services.coordinator.functions import Functions
 from services.coordinator.sender import Sender, Transaction
+from services.coordinator.signer import SignerError
 from shared.messages import Submission
 
 Receipt = dict[str, Any]
@@ -40,7 +41,7 @@ class Landing:
         try:
             found, going = await self._tried(submissions, most)
             receipts = await self._sender.send([transaction for _, transaction in going])
-        except ChainDown:
+        except (ChainDown, SignerError):
             raise
         except ChainError:
             self._now = max(1, self._now // 2)

@@ -71,9 +71,9 @@ async def test_a_contract_without_batches_gets_a_transaction_for_each(tmp_path: 
 
 @pytest.fixture
 def narrow(tmp_path: Path) -> Iterator[Node]:
-    """A chain whose blocks hold the contract, and few rewards more."""
+    """A chain whose blocks hold the contract, and no 50 rewards."""
     try:
-        node = Node(tmp_path, "--gas-limit", "4500000")
+        node = Node(tmp_path, "--gas-limit", "6300000")
     except AnvilMissing as error:
         pytest.skip(str(error))
     yield node
@@ -82,8 +82,10 @@ def narrow(tmp_path: Path) -> Iterator[Node]:
 
 async def test_a_chain_with_small_blocks_gets_smaller_batches(narrow: Node) -> None:
     chain = Web3Chain(narrow.url, KeySigner(), ARTIFACTS)
-    await on_round(chain, 1, *MANY)
-    left = rewards(1, *MANY)
+    await on_round(chain, 50, *MANY)
+    # As dear as rewards are: each is its peer's first, and its round's.
+    dear = [Reward(peer_id=peer, round=number, stage=0, points=7) for number, peer in enumerate(MANY)]
+    left = dear
     with pytest.raises(ChainError):
         await chain.submit(left)
     for _ in range(8):
@@ -93,7 +95,7 @@ async def test_a_chain_with_small_blocks_gets_smaller_batches(narrow: Node) -> N
         except ChainError:
             continue
         break
-    assert all(await chain.holds(rewards(1, *MANY)))
+    assert all(await chain.holds(dear))
 
 
 async def test_a_batch_that_landed_before_a_crash_is_settled_with_its_transaction(tmp_path: Path, node: Node) -> None:
