@@ -25,17 +25,18 @@ space := $(empty) $(empty)
 PURE := $(subst $(space),$(comma),$(strip \
   $(patsubst %,services/trainer/%.py,pacing \
     $(addprefix learning/,advantages batches loss mixing picks rollout) $(addprefix model/,fitting footprint models) \
-    $(addprefix forward/,packing padding) games/debate/rules evaluation/estimates) \
+    $(addprefix forward/,packing padding) games/debate/rules) \
   $(patsubst %,services/coordinator/%.py,rounds pace verdicts calls batches) \
   $(patsubst %,services/p2p/%.py,$(addprefix wire/,announcement buckets dictionaries rejection validation) \
     $(addprefix trust/,budget gate members originals reputation tally) $(addprefix bridge/,layouts payloads door) \
     $(addprefix network/,population reach sightings) $(addprefix traffic/,choice pacing survey watch)) \
+  $(patsubst %,services/judge/%.py,breaker records) \
   $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/policy signing/rate) \
   $(patsubst %,services/local/%.py,summary snapshot history conf) \
-  $(patsubst %,shared/%.py,messages asks streams tasks names settings invite proof)))
+  $(patsubst %,shared/%.py,messages asks estimates streams tasks names settings invite proof wagers)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test test-unit test-chaos lint format model contracts bench bench-chain bench-sapo bench-trainer bench-p2p e2e fresh chaos wheelhouse sbom release-check clean
+.PHONY: help setup install demo test test-unit test-chaos lint format model contracts bench bench-chain bench-judge bench-sapo bench-trainer bench-p2p e2e fresh chaos wheelhouse sbom release-check clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +90,9 @@ bench-p2p: $(VENV)/.dev  ## What the exchange of rollouts costs, beside one key 
 
 bench-chain: $(VENV)/.dev  ## How fast 500 rewards reach a chain, in batches and one by one, beside two other ways; two minutes
 	@$(BIN)/python -m benchmarks.chain
+
+bench-judge: $(VENV)/.dev  ## How many requests a second the judge serves, and how long each takes; two minutes
+	@$(BIN)/python -m benchmarks.judge
 
 e2e: $(VENV)/.dev  ## The stack in containers: from a clone to a reward, two households, images (needs a container engine)
 	@$(BIN)/python -m pytest -s tests/containers

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 Address = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{40}$", to_lower=True)]
 
 
-class Claim(BaseModel):
+class Statement(BaseModel):
     """Who would register peers, and where."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,8 +28,8 @@ class Claim(BaseModel):
         return b"rlswarm registration\0" + self.chain_id.to_bytes(32, "big") + addresses
 
 
-class Proof(Claim):
-    """A claim, signed by a peer's key: RSA of 2,048 bits, the only kind that a contract can check."""
+class Proof(Statement):
+    """A statement, signed by a peer's key: RSA of 2,048 bits, the only kind that a contract can check."""
 
     public_key: str = Field(pattern=r"^[0-9a-f]{598}$")  # libp2p's protobuf, in hex
     signature: str = Field(pattern=r"^[0-9a-f]{512}$")  # PKCS #1 v1.5 with SHA-256, in hex

@@ -6,6 +6,7 @@ import time
 from hashlib import sha256
 from typing import Any
 
+from shared.exams import ExamBoard, ExamRow
 from shared.household import PeerNote, ServiceState, SwarmState
 from shared.messages import Attempt, Recorded, Sampled, Settled, Submission
 
@@ -44,6 +45,26 @@ TASKS = [
     ),
 ]
 DATASETS = ("basic_arithmetic", "lcm", "fraction_simplification", "number_filtering")
+
+
+def exam_board() -> ExamBoard:
+    """What the judge says: three peers sat exams."""
+    rows = [
+        ExamRow(
+            user_id=peer,
+            model_name="Qwen/Qwen3-0.6B",
+            exams=28,
+            pass_at_1=rate,
+            low=rate - 0.14,
+            high=rate + 0.12,
+            mean_score=rate,
+            fixed_exams=13 * (rate > 0.5),
+            fixed_pass_at_1=0.77 if rate > 0.5 else None,
+            round=140,
+        )
+        for peer, rate in zip(PEERS, (0.82, 0.71, 0.43), strict=True)
+    ]
+    return ExamBoard(bank="six", peers=3, rows=tuple(rows))
 
 
 def notes() -> list[PeerNote]:

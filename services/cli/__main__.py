@@ -166,8 +166,15 @@ def identity(context: typer.Context, name: NameOption = None) -> None:
 
 @app.command(name="eval")
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A run (or RUN/PEER), `embedded`, a model of the hub, or a folder.")],
+    model: Annotated[
+        str | None, typer.Argument(help="A run (or RUN/PEER), `embedded`, a model of the hub, or a folder.")
+    ] = None,
     before: Annotated[str | None, typer.Option(help="Another one, to compare with on the same questions.")] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="A server that speaks OpenAI's API, http://host:8000/v1: compare with it.")
+    ] = None,
+    served: Annotated[str | None, typer.Option("--model", help="The name of the model there.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Requests to the endpoint at a time.")] = 8,
     mix: Annotated[
         str | None, typer.Option(help="Of questions: easy, six, nine, gsm, ... (default: DATA_MIX).")
     ] = None,
@@ -183,9 +190,9 @@ def evaluate(
     from services.cli.evaluate import run_eval
 
     options = [f"--questions={questions}", f"--samples={samples}", f"--seed={seed}"]
-    options += [
-        f"--{name}={given}" for name, given in (("mix", mix), ("base", base), ("out", out), ("plot", plot)) if given
-    ]
+    told = {"mix": mix, "base": base, "out": out, "plot": plot, "endpoint": endpoint, "model": served}
+    options += [f"--{name}={given}" for name, given in told.items() if given]
+    options += [f"--concurrency={concurrency}"] if endpoint else []
     raise typer.Exit(run_eval(local_settings().runs_dir, before, model, [*options, *(["--json"] if as_json else [])]))
 
 

@@ -13,10 +13,10 @@ from shared.errors import SwarmError
 CHECKPOINT = "tensors.safetensors"
 
 
-def run_eval(runs: Path, before: str | None, after: str, options: Sequence[str]) -> int:
+def run_eval(runs: Path, before: str | None, after: str | None, options: Sequence[str]) -> int:
     """The command's body; its exit code. Raises SwarmError."""
-    found = located(runs, after)
-    arguments = [*options, "--after", found[0]]
+    found = located(runs, after) if after else ("", "")
+    arguments = [*options, *(["--after", found[0]] if after else [])]
     if before is not None:
         other = located(runs, before)
         arguments += ["--before", other[0]]

@@ -22,6 +22,7 @@ from services.identity.settings import IdentitySettings, is_loopback
 from shared.errors import SwarmError
 from shared.household import ServiceState, SwarmState, bootnodes, service_states, swarm_state
 from shared.invite import MAX_PEERS, WORD, Invite, expiry, parse, reachable_form
+from shared.market import STATE, MarketState, read
 from shared.queue import Store
 
 DAYS = 30  # for which an invite is good
@@ -49,11 +50,18 @@ async def invitation(settings: IdentitySettings, vault: Vault, store: Store, now
         passed_on = parse(settings.invite, now).invite
         return Invitation("".join(settings.invite.split()), passed_on, warnings(passed_on, settings), False)
     peers = [*addresses(await service_states(store)), *await bootnodes(store)]
-    invite = draft(settings, chain, peers, expiry(days, now))
+    market = await read(store, STATE, MarketState)
+    invite = draft(settings, chain, peers, expiry(days, now), market.contract if market else None)
     return Invitation(vault.sign_invite(invite), invite, warnings(invite, settings), True)
 
 
-def draft(settings: IdentitySettings, chain: SwarmState | None, peers: Sequence[str], expires: int) -> Invite:
+def draft(
+    settings: IdentitySettings,
+    chain: SwarmState | None,
+    peers: Sequence[str],
+    expires: int,
+    market: str | None = None,
+) -> Invite:
     """What the founder's invite says. Raises NoInvite."""
     if chain is None:
         raise NoInvite("the chain has not been seen yet, so the contract is not known", "see the coordinator's log")
@@ -76,6 +84,7 @@ def draft(settings: IdentitySettings, chain: SwarmState | None, peers: Sequence[
         peers=tuple(reached),
         game=settings.plays if _is_word(settings.plays) else None,
         mix=settings.mix if _is_word(settings.mix) else None,
+        market=market,
         expires=expires,
     )
 

@@ -10,6 +10,7 @@ from services.identity.metrics import MESSAGES
 from services.identity.parts import Parts
 from services.identity.sections import sections
 from services.identity.shown.around import Around
+from shared.exams import exam_board
 from shared.household import activities, hosted_peers, peer_notes, service_states, swarm_state
 from shared.queue import Queue
 from shared.runtime import Context
@@ -64,5 +65,6 @@ async def look(parts: Parts, *, owned: bool) -> Around:
         activities=await activities(store),
         key=parts.accounts.vault.state,
         owned=owned,
+        exams=await exam_board(store),
         explorer=parts.settings.explorer,
     )

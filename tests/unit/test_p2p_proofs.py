@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from pydantic import ValidationError
 
 from services.p2p.network.identities import load_or_create
-from services.p2p.network.proofs import AGAIN_S, Proofs, claim_of, prove
+from services.p2p.network.proofs import AGAIN_S, Proofs, prove, statement_of
 from services.p2p.wire.keys import is_signed, private_message
 from shared.health import Health
 from shared.household import put_swarm_state
-from shared.proof import Claim
+from shared.proof import Statement
 from shared.queue.memory import MemoryQueue, MemoryStore
 from shared.runtime import Context
 from shared.streams import SUBMISSIONS
@@ -21,14 +21,14 @@ from tests.examples import PROOF
 from tests.identity_kit import chain_of
 from tests.p2p_kit import identity
 
-CLAIM = Claim(chain_id=7, contract="0x" + "AB" * 20, account="0x" + "cd" * 20)
+STATEMENT = Statement(chain_id=7, contract="0x" + "AB" * 20, account="0x" + "cd" * 20)
 
 
 def test_what_is_signed_names_chain_contract_and_account():
     text = b"rlswarm registration\0" + bytes(31) + b"\x07" + b"\xab" * 20 + b"\xcd" * 20
-    assert CLAIM.text == text
+    assert STATEMENT.text == text
     ann = identity("ann")
-    proof = prove(CLAIM, ann)
+    proof = prove(STATEMENT, ann)
     assert is_signed(bytes.fromhex(proof.public_key), bytes.fromhex(proof.signature), text)
     assert proof.is_for("0x" + "ab" * 20, "0x" + "CD" * 20)
     assert not proof.is_for("0x" + "cd" * 20, "0x" + "cd" * 20)
@@ -42,10 +42,10 @@ def test_what_is_no_proof_is_refused(changes):
 
 
 def test_nothing_is_signed_where_nobody_wants_it_or_nobody_has_an_account():
-    assert claim_of(chain_of()) is None
-    assert claim_of(chain_of(proof_required=True, account="0x" + "0" * 40)) is None
-    claim = claim_of(chain_of(proof_required=True))
-    assert claim == Claim(chain_id=1, contract="0x" + "c" * 40, account="0x" + "d" * 40)
+    assert statement_of(chain_of()) is None
+    assert statement_of(chain_of(proof_required=True, account="0x" + "0" * 40)) is None
+    statement = statement_of(chain_of(proof_required=True))
+    assert statement == Statement(chain_id=1, contract="0x" + "c" * 40, account="0x" + "d" * 40)
 
 
 def test_each_peer_is_proved_once_for_each_contract_and_again_if_that_was_lost():

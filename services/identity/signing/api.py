@@ -67,6 +67,7 @@ def signing_of(settings: IdentitySettings, accounts: Accounts, store: Store) -> 
         load_code(settings.contracts),
         chain_id=settings.chain_id,
         contract=settings.swarm_contract,
+        market=settings.market_contract,
     )
 
     async def inviting(days: int) -> Invitation:

@@ -52,10 +52,11 @@ class Signatures:
         *,
         chain_id: int,
         contract: str | None,
+        market: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._vault, self._book, self._code, self._clock = vault, book, code, clock
-        self._chain_id, self._given = chain_id, to_checksum_address(contract) if contract else None
+        self._chain_id, self._given = chain_id, {to_checksum_address(one) for one in (contract, market) if one}
         self._bucket = Bucket(BURST, PER_S, BURST, clock())
         self._one_at_a_time = asyncio.Lock()  # nonces are given in order
 
@@ -90,7 +91,7 @@ class Signatures:
             raise SigningError(429, f"more than {PER_S} signatures a second are asked for", "it is tried again")
 
     def _rules(self, account: str, transactions: Sequence[Transaction]) -> Rules:
-        contracts = self._book.contracts(self._chain_id) | ({self._given} if self._given else set())
+        contracts = self._book.contracts(self._chain_id) | self._given
         called = {to_checksum_address(one.to) for one in transactions if one.to}
         contracts |= {contract for contract in called - contracts if is_early(account, contract)}
         next_nonce = self._book.next_nonce(self._chain_id)

@@ -9,7 +9,7 @@ from services.p2p.network.identities import Identity
 from shared.errors import QueueFullError
 from shared.household import SwarmState, swarm_state
 from shared.messages import Registration
-from shared.proof import Claim, Proof
+from shared.proof import Proof, Statement
 from shared.runtime import Context
 from shared.streams import SUBMISSIONS
 
@@ -22,29 +22,29 @@ class Proofs:
 
     def __init__(self, context: Context, clock: Callable[[], float] = time.monotonic) -> None:
         self._context, self._clock = context, clock
-        self._given: dict[str, tuple[Claim, float]] = {}  # peer -> for what, and when
+        self._given: dict[str, tuple[Statement, float]] = {}  # peer -> for what, and when
 
     async def look(self, identities: Mapping[str, Identity]) -> None:
         """Prove what is not proved yet. `identities`: the hosted peers by their ids."""
         state = await swarm_state(self._context.store)
-        claim = claim_of(state) if state else None
-        self._tell([one for one in identities.values() if claim and not one.provable])
-        if claim is None or state is None:
+        statement = statement_of(state) if state else None
+        self._tell([one for one in identities.values() if statement and not one.provable])
+        if statement is None or state is None:
             return
         missing = state.registered_peers < len(identities)
         try:
             for peer, identity in identities.items():
-                if identity.provable and self._is_due(peer, claim, missing=missing):
-                    registration = Registration(peer_id=peer, proof=prove(claim, identity))
+                if identity.provable and self._is_due(peer, statement, missing=missing):
+                    registration = Registration(peer_id=peer, proof=prove(statement, identity))
                     await self._context.queue.publish(SUBMISSIONS, registration)
-                    self._given[peer] = claim, self._clock()
+                    self._given[peer] = statement, self._clock()
         except QueueFullError:
             pass  # the next look tries again
 
-    def _is_due(self, peer: str, claim: Claim, *, missing: bool) -> bool:
+    def _is_due(self, peer: str, statement: Statement, *, missing: bool) -> bool:
         """Another contract than before; or the queue may have lost what it was given."""
         before, at = self._given.get(peer, (None, 0.0))
-        return before != claim or (missing and self._clock() - at > AGAIN_S)
+        return before != statement or (missing and self._clock() - at > AGAIN_S)
 
     def _tell(self, odd: list[Identity]) -> None:
         if odd:
@@ -54,14 +54,14 @@ class Proofs:
             self._context.health.heal("proof")
 
 
-def claim_of(state: SwarmState) -> Claim | None:
+def statement_of(state: SwarmState) -> Statement | None:
     """What is to be signed; None where the contract does not want it, or nobody has an account yet."""
     if not state.proof_required or state.account == NOBODY:
         return None
-    return Claim(chain_id=state.chain_id, contract=state.contract, account=state.account)
+    return Statement(chain_id=state.chain_id, contract=state.contract, account=state.account)
 
 
-def prove(claim: Claim, identity: Identity) -> Proof:
-    """The claim, signed by a peer."""
-    signature = identity.sign(claim.text).hex()
-    return Proof(**claim.model_dump(), public_key=identity.public_key.hex(), signature=signature)
+def prove(statement: Statement, identity: Identity) -> Proof:
+    """The statement, signed by a peer."""
+    signature = identity.sign(statement.text).hex()
+    return Proof(**statement.model_dump(), public_key=identity.public_key.hex(), signature=signature)
