@@ -50,6 +50,7 @@ class Kept(BaseModel):
 class Proposal(Kept):
     """A game as the judge made it up."""
 
+    id: str  # names it; no secret
     question: Text
     choices: tuple[Choice, ...] = Field(min_length=2, max_length=MAX_CHOICES)
     clues: tuple[Text, ...] = Field(min_length=1, max_length=40)  # each with all before it
@@ -61,7 +62,7 @@ class Proposal(Kept):
 class Dealing(Kept):
     """How far a proposal is."""
 
-    commitment: str  # 0x...; whose
+    proposal: str  # its id
     game: int
     shown_at: float  # unix seconds, when the last clue was shown
 

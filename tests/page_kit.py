@@ -40,6 +40,7 @@ from tests.page_messages import (
     exam_board,
     landed,
     notes,
+    put_market,
     recorded,
     sampled,
     state,
@@ -98,6 +99,7 @@ class Household:
         await put_hosted_peers(store, PEERS)
         await put_peer_notes(store, notes())
         await put_exam_board(store, exam_board())
+        await put_market(store)
 
     async def report(self, store: RedisStore, told: ServiceState) -> None:
         await put_service_state(store, told)

@@ -4,6 +4,7 @@ up --local, init, join --> services.local: supervisord --> Redis, anvil, the ser
 invite --> services.identity.admin --> identity
 eval --> services.trainer.evaluation, in a process of its own
 plot --> services.trainer.tracking.curves, on the run's history files
+publish, export, merge --> services.publisher, in a process of its own
 status, logs, down, pause, resume, pace, bootnodes --> the run's folder, supervisord's socket, Redis
 login, identity, explain-reward --> the page's REST API, services.identity.admin
 """
@@ -32,6 +33,9 @@ app = typer.Typer(
     help="A self-hosted swarm that trains language models together by reinforcement learning.",
     pretty_exceptions_enable=False,
 )
+
+export = typer.Typer(no_args_is_help=True, help="Make files of a run's model for other programs.")
+app.add_typer(export, name="export")
 
 
 @app.command()
@@ -194,6 +198,45 @@ def evaluate(
     options += [f"--{name}={given}" for name, given in told.items() if given]
     options += [f"--concurrency={concurrency}"] if endpoint else []
     raise typer.Exit(run_eval(local_settings().runs_dir, before, model, [*options, *(["--json"] if as_json else [])]))
+
+
+@app.command()
+def publish(
+    name: NameOption = None,
+    peer: Annotated[str | None, typer.Option(help="Whose checkpoint, by its id (default: the latest).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only make the repository's folder, for a look.")] = False,
+    out: Annotated[Path | None, typer.Option(help="That folder (default: in the run's, under `published`).")] = None,
+) -> None:
+    """Evaluate a run's newest checkpoint, and make it a repository of the Hugging Face hub: model, card, plots."""
+    from services.cli.publish import run_publish
+
+    raise typer.Exit(run_publish(find_run(local_settings().runs_dir, name), peer, out, dry_run=dry_run))
+
+
+@app.command()
+def merge(
+    parents: Annotated[list[str], typer.Argument(help="Published models of one base: folders, or hub repositories.")],
+    out: Annotated[Path, typer.Option(help="The folder to be made.")] = Path("merged"),
+    method: Annotated[str, typer.Option(help="linear | task-arithmetic")] = "linear",
+    weights: Annotated[str, typer.Option(help="One number for each, as 1,2,1 (default: equal).")] = "",
+    scale: Annotated[float, typer.Option(help="Of the summed changes, by task arithmetic.")] = 1.0,
+) -> None:
+    """Make one model of several peers', and keep it if it is better than each on held-out questions."""
+    from services.cli.publish import run_merge
+
+    raise typer.Exit(run_merge(parents, out, method, weights, scale))
+
+
+@export.command()
+def gguf(
+    name: NameOption = None,
+    peer: Annotated[str | None, typer.Option(help="Whose checkpoint, by its id (default: the latest).")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder (default: `gguf` in the run's).")] = None,
+) -> None:
+    """Make files for llama.cpp and Ollama of a run's newest checkpoint, each compared with the model."""
+    from services.cli.publish import run_export
+
+    raise typer.Exit(run_export(find_run(local_settings().runs_dir, name), peer, out))
 
 
 @app.command()

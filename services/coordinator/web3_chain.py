@@ -38,6 +38,7 @@ from services.coordinator.chain import (
 from services.coordinator.functions import Functions
 from services.coordinator.landing import Landing, Receipt
 from services.coordinator.logs import BACK, Logs
+from services.coordinator.market.contract import MarketContract
 from services.coordinator.rpc import Request, Rpc
 from services.coordinator.sender import Sender, Transaction
 from services.coordinator.signer import NOBODY, Signer
@@ -119,6 +120,10 @@ class Web3Chain:
         proof = bool(clock and clock[1][PROOF_REQUIRED])
         place = (number, stage, stages)
         return Head(int(chain_id, 16), self._head, *place, tuple(bootnodes), stage_s, due_at, forgot, proof)
+
+    def market(self) -> MarketContract:
+        """The prediction market by the same node and account, and with the same nonces."""
+        return MarketContract(self._rpc, self._sender, self._account, self._artifacts)
 
     @believed
     async def may_advance(self) -> bool:

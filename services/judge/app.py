@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request
@@ -13,9 +14,9 @@ from services.judge.exam import Exam, Refused
 from services.judge.limits import BodyLimit
 from services.judge.metrics import REFUSED
 from shared.exams import ExamBoard
+from shared.market import Clue
 from shared.messages import RoundNumber, Text
 
-NO_GAME = -1
 UserId = Annotated[str, Field(min_length=1, max_length=128)]
 
 
@@ -49,18 +50,8 @@ class Scored(BaseModel):
     score: float
 
 
-class Clue(BaseModel):
-    """The prediction market's clue. Negative ids mean that no game is on."""
-
-    game_id: int = NO_GAME
-    clue_id: int = NO_GAME
-    rounds_remaining: int = NO_GAME
-    clue: str = ""
-    choices: list[str] = []
-
-
-def build_app(exam: Exam) -> FastAPI:
-    """The API over the exam."""
+def build_app(exam: Exam, clue: Callable[[], Clue] = Clue) -> FastAPI:
+    """The API over the exam, and what the prediction market shows now."""
     app = FastAPI(title="RL Swarm judge", docs_url=None, redoc_url=None)  # the docs pages load scripts from a CDN
     app.add_middleware(BodyLimit)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -86,7 +77,7 @@ def build_app(exam: Exam) -> FastAPI:
 
     @app.get("/current_clue/")
     async def current_clue() -> Clue:
-        return Clue()
+        return clue()
 
     return app
 

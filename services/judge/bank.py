@@ -33,10 +33,14 @@ class Bank:
 
     def __init__(self, mix: Mix, kept: Path = Path("questions")) -> None:
         """`kept`: the folder for downloads. Raises SettingsError, also if the mix holds nothing out."""
-        self.name, self._kept = mix.name, kept
+        self.name, self._mix, self._kept = mix.name, mix, kept
         self._deck = Deck(mix, SEED, self._source)
         self._entry = lru_cache(RECENT)(self._deck.held_out)
         self._entry(0)
+
+    def deck(self, seed: int) -> Deck:
+        """Other questions of the same mix."""
+        return Deck(self._mix, seed, self._source)
 
     def _source(self, task: TaskSet, seed: int) -> Source:
         if task.file is not None:

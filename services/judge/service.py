@@ -6,6 +6,7 @@
     trainer --POST /submit-answer/-----> app --> exam --> desk      taken: one answer a session
                                                    | --> bank      reasoning-gym's own scorer, 0 to 1 (or upstream)
                                                    | --> desk      the result, kept in the store
+    trainer --GET /current_clue/---> app --> market                 the prediction market's game (PRG_GAME)
     browser --GET /leaderboard/---> app              +-----> ExamBoard in the store --> identity
 
 The questions come from the trainer's task mix, from those that no trainer is given (shared/tasks.py).
@@ -21,6 +22,7 @@ from services.judge.app import build_app
 from services.judge.bank import Bank
 from services.judge.desk import Desk
 from services.judge.exam import Exam
+from services.judge.market import Market
 from services.judge.server import Server, listen, server_of
 from services.judge.settings import JudgeSettings
 from services.judge.upstream import Upstream
@@ -44,7 +46,8 @@ async def run(settings: JudgeSettings, context: Context) -> None:
             upstream = Upstream(settings.upstream_url, settings.upstream_timeout_s, context.health)
             stack.push_async_callback(upstream.close)
         exam = Exam(bank, desk, upstream)
-        server = server_of(build_app(exam))
+        market = Market(bank, context, upstream)
+        server = server_of(build_app(exam, lambda: market.clue))
         sock = stack.enter_context(listen(settings.judge_host, settings.judge_port, "JUDGE_PORT"))
         host, port = sock.getsockname()[:2]
         context.health.facts |= {"port": port, "mix": bank.name}
@@ -52,6 +55,8 @@ async def run(settings: JudgeSettings, context: Context) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve([sock]))
             group.create_task(_show(exam, server, context))
+            if settings.prg_game:
+                group.create_task(market.run())
 
 
 async def _show(exam: Exam, server: Server, context: Context) -> None:

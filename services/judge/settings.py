@@ -21,6 +21,8 @@ class JudgeSettings(ServiceSettings):
     upstream_url: str | None = None  # of another judge that makes and scores the questions; None: our own bank does
     upstream_timeout_s: float = Field(gt=0, lt=5)  # of a request to it; a trainer waits 5 s for us
 
+    prg_game: bool = False  # take part in the prediction market
+
     @field_validator("upstream_url")
     @classmethod
     def _is_http(cls, url: str | None) -> str | None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from services.judge.breaker import Breaker
 from services.judge.metrics import UPSTREAM_FAILED, UPSTREAM_SECONDS, UPSTREAM_UP
 from shared.health import Health
+from shared.market import Clue
 from shared.messages import Text
 
 log = logging.getLogger(__name__)
@@ -69,18 +70,22 @@ class Upstream:
     async def ask(self, user_id: str, round_number: int, model_name: str) -> Given:
         """A question."""
         body: dict[str, str | int] = {"user_id": user_id, "round_number": round_number, "model_name": model_name}
-        return await self._post("/request-question/", body, Given)
+        return await self._ask("POST", "/request-question/", body, Given)
 
     async def grade(self, session_id: str, round_number: int, answer: str) -> float:
         """The score of an answer."""
         body: dict[str, str | int] = {"session_id": session_id, "round_number": round_number, "user_answer": answer}
-        return (await self._post("/submit-answer/", body, Graded)).score
+        return (await self._ask("POST", "/submit-answer/", body, Graded)).score
+
+    async def clue(self) -> Clue:
+        """What its prediction market shows."""
+        return await self._ask("GET", "/current_clue/", None, Clue)
 
     async def close(self) -> None:
         """Let go of the connections."""
         await self._http.aclose()
 
-    async def _post(self, path: str, body: dict[str, str | int], answer: type[A]) -> A:
+    async def _ask(self, method: str, path: str, body: dict[str, str | int] | None, answer: type[A]) -> A:
         if self._breaker.state(self._now()) == "open":
             raise UpstreamDown("it is left alone for a while")
         self._breaker = self._breaker.begun(self._now())
@@ -88,7 +93,7 @@ class Upstream:
             # One limit for the whole: httpx's own is for each read, and a judge that drips would never reach it.
             async with asyncio.timeout(self._timeout_s):
                 with UPSTREAM_SECONDS.time():
-                    found = answer.model_validate_json(await self._read(path, body))
+                    found = answer.model_validate_json(await self._read(method, path, body))
         except (httpx.HTTPError, TimeoutError, ValidationError, ValueError) as error:
             self._failed(error)
             raise UpstreamDown(str(error)) from error
@@ -98,8 +103,8 @@ class Upstream:
         self._worked()
         return found
 
-    async def _read(self, path: str, body: dict[str, str | int]) -> bytes:
-        async with self._http.stream("POST", path, json=body) as response:
+    async def _read(self, method: str, path: str, body: dict[str, str | int] | None) -> bytes:
+        async with self._http.stream(method, path, json=body) as response:
             if response.status_code in (404, 409):
                 raise UpstreamRefused(response.status_code)
             response.raise_for_status()

@@ -6,6 +6,7 @@ runs/<name>/
     state/            identities, checkpoints, keys: what must never be lost
     redis/  chain/    the embedded store's and the embedded chain's files
     summary.json      written when the swarm is through
+    published/        models with their cards, as the hub would have them
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class RunFolder:
         self.chain_state = self.root / "chain" / "state.json"
         self.plan = self.root / "plan.json"
         self.summary = self.root / "summary.json"
+        self.published = self.root / "published"  # repositories' folders, as `rlswarm publish` makes them
         self.pids = self.root / "pids.json"
         self.lock = self.root / "up.lock"
         self.stopping = self.root / "stopping"  # exists while the run is being stopped on purpose

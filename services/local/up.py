@@ -23,7 +23,7 @@ from services.local.embedded import answers, redis_binary
 from services.local.folder import Plan, RunFolder, write_whole
 from services.local.orphans import sweep
 from services.local.ports import pick, wants
-from services.local.programs import SERVICES, environment, programs, trainers, user_sets
+from services.local.programs import PUBLISHER, SERVICES, environment, programs, trainers, user_sets
 from services.local.restarts import read_restarts
 from services.local.settings import LocalSettings
 from services.local.snapshot import Snapshot
@@ -139,7 +139,7 @@ def make_plan(name: str, asked: Asked, settings: LocalSettings, saved: Plan | No
     own_redis, own_chain = _needs_redis(), chain_url is None and not ledger
     if own_redis:
         redis_binary()
-    listening = [*SERVICES, *trainers(peers)]
+    listening = [*SERVICES, *trainers(peers), PUBLISHER]
     wanted = wants(listening, peers, own_redis=own_redis, own_chain=own_chain, known=host is not None)
     picked = pick(wanted, os.environ, saved.ports if saved else {})
     plan = Plan(

@@ -12,7 +12,7 @@ LARGEST = {"rlswarm-slim": 350, "rlswarm-chain": 350, "rlswarm-torch": 1_600}
 INSIDE = {
     "rlswarm-slim": {"coordinator", "identity", "judge"},
     "rlswarm-chain": {"chain"},
-    "rlswarm-torch": {"p2p", "trainer"},
+    "rlswarm-torch": {"p2p", "trainer", "publisher"},
 }
 WITHOUT = {
     "rlswarm-slim": ["torch", "transformers", "hivemind", "pip", "pytest", "supervisor"],

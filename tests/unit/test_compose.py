@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
 STACK = yaml.safe_load(TEXT)
 SERVICES = STACK["services"]
-OURS = {"coordinator", "identity", "judge", "p2p", "trainer-cpu", "trainer-cuda", "chain"}
+OURS = {"coordinator", "identity", "judge", "p2p", "trainer-cpu", "trainer-cuda", "chain", "publisher"}
 VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)(?::?-([^}]*))?\}")
 PUBLISHED = {"identity", "grafana", "p2p"}
 

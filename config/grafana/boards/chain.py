@@ -112,4 +112,10 @@ def _outbox() -> list[parts.Panel]:
             (f"sum(rate(swarm_coordinator_chain_errors_total{RATE})) * 60", "errors"),
             colours={"errors": "red"},
         ),
+        lines(
+            "Prediction market",
+            "Bets and claims of this household a minute, and the moves of games dealt here (PRG_GAME).",
+            (f"sum by (kind, outcome) (rate(swarm_coordinator_wagers_total{RATE})) * 60", "{{kind}} {{outcome}}"),
+            (f"sum(rate(swarm_coordinator_market_moves_total{RATE})) * 60", "moves"),
+        ),
     ]

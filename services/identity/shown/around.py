@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from services.identity.shown.market import Seen
 from shared.exams import ExamBoard
 from shared.household import Activity, PeerNote, ServiceState, SwarmState
 
@@ -22,6 +23,7 @@ class Around:
     key: Literal["none", "locked", "ready"] = "ready"  # of the household
     owned: bool = True  # somebody has signed up
     exams: ExamBoard | None = None  # None: no judge has told
+    market: Seen | None = None  # None: there is none
     explorer: str | None = None  # where transactions can be looked at, with {hash} in it
 
     def shown(self) -> Around:
@@ -35,6 +37,7 @@ class Around:
             self.key,
             self.owned,
             self.exams,
+            self.market,
             self.explorer,
         )
 

@@ -36,6 +36,7 @@ FUNCTIONS = (
     "setStageCount(uint256)",
     "addBootnodes(string[])",
     "clearBootnodes()",
+    "setRules((bool,bool,bool,uint32,uint32,uint128))",
     "createGame(uint256,uint256,uint64,bytes32)",
     "revealClue(uint256,uint256)",
     "closeBets(uint256)",

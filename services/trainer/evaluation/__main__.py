@@ -29,13 +29,13 @@ from services.trainer.model.policy import Policy
 from services.trainer.settings import TrainerSettings
 from services.trainer.state.tensors import load_weights
 from services.trainer.tracking.canvas import canvas, save
+from shared.checkpoints import TENSORS
 from shared.errors import SettingsError, SwarmError
 from shared.estimates import Estimate
 from shared.settings import load
 from shared.tasks import cache_of, seed_of
 
 Advance = Callable[[int], object]
-TENSORS = "tensors.safetensors"  # what makes a folder a checkpoint
 
 
 def main() -> None:
@@ -85,7 +85,7 @@ def evaluate(asked: argparse.Namespace) -> None:
 
 def opened(model: str, base: str, settings: TrainerSettings) -> Policy:
     """A model, ready to answer. Raises SettingsError."""
-    if not (Path(model) / TENSORS).exists():
+    if not (Path(model) / TENSORS).exists():  # it is no checkpoint
         return Policy(settings.policy.model_copy(update={"model": model}))
     policy = Policy(settings.policy.model_copy(update={"model": base}))
     try:
