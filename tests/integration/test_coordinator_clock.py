@@ -72,12 +72,12 @@ async def test_two_households_go_on_with_rounds_when_the_founders_coordinator_is
     client = connect(redis_server.url)
     store, process = RedisStore(client), found()
     founded = await until(store, leads=True)
-    await put_pace(store, Pace(max_s=2.0))
-    await until(store, clock_s=2)
+    await put_pace(store, Pace(max_s=1.0))
+    await until(store, clock_s=1)
     guests = []
     async with AsyncExitStack() as running:
         for name, peer in (("ann", A), ("bob", B)):
-            settings = settings_of(tmp_path / name, max_s=2.0).model_copy(update={"swarm_contract": founded.contract})
+            settings = settings_of(tmp_path / name, max_s=1.0).model_copy(update={"swarm_contract": founded.contract})
             guests.append(Household(settings))
             await guests[-1].host(peer)
             chain = Web3Chain(node.url, signer_of(tmp_path / name), ARTIFACTS)
@@ -85,23 +85,23 @@ async def test_two_households_go_on_with_rounds_when_the_founders_coordinator_is
             await guests[-1].queue.publish(SUBMISSIONS, Registration(peer_id=peer))
         process.kill()
         process.wait()
-        begun = (await until(guests[0].store, leads=False, clock_s=2)).round
+        begun = (await until(guests[0].store, leads=False, clock_s=1)).round
 
         async def play(household: Household, peer: str) -> None:
-            """Vote in each of three rounds."""
-            for number in range(begun, begun + 3):
+            """Vote in each of two rounds."""
+            for number in range(begun, begun + 2):
                 await eventually(lambda number=number: _reached(household, number), 30)
                 await household.queue.publish(SUBMISSIONS, Winners(peer_id=peer, round=number, winners=(A,)))
 
         await asyncio.gather(play(guests[0], A), play(guests[1], B))
-        await eventually(lambda: _reached(guests[1], begun + 3), 30)
+        await eventually(lambda: _reached(guests[1], begun + 2), 30)
         # The founder comes back, goes on where the others are, and pauses for all.
         found()
-        await put_pace(store, Pace(max_s=2.0, paused=True))
+        await put_pace(store, Pace(max_s=1.0, paused=True))
         paused = await until(store, paused=True, clock_s=0)
-        assert paused.round >= begun + 3
+        assert paused.round >= begun + 2
         await guests[0].queue.publish(SUBMISSIONS, Winners(peer_id=A, round=paused.round, winners=(A,)))
-        await asyncio.sleep(4)
+        await asyncio.sleep(3.2)
         assert (await until(guests[1].store, clock_s=0)).round == paused.round
         for guest in guests:
             assert {one.outcome for one in await guest.settled()} == {"landed"}
