@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ ADVANCE_IF_DUE = "advanceRoundIfDue()"
 DUE = "dueAt()"
 RULES = "rules()"
 SET_RULES = "setRules((bool,bool,bool,uint32,uint32,uint128))"
-PROOF_REQUIRED, STAGE_SECONDS = 1, 4  # their places among the rules
+PROOF_REQUIRED, LISTED_ONLY, STAGE_SECONDS = 1, 2, 4  # their places among the rules
 STAGES = "setStageCount(uint256)"
 EOA = "getEoa(string[])"
 HAS_REWARD = "hasSubmittedRoundStageReward(uint256,uint256,string)"
@@ -68,6 +69,20 @@ def question_of(submission: Submission) -> Call:
     if isinstance(submission, Reward):
         return Call(HAS_REWARD, (submission.round, submission.stage, submission.peer_id))
     return Call(VOTES, (submission.round, submission.peer_id))
+
+
+def to_be_added(there: int, wanted: Sequence[str]) -> list[str]:
+    """Bootnodes in the order in which to add them to `there` old ones, to have them as `wanted` when these are gone.
+
+    The old ones are removed from the last to the first; the contract puts the last of the list in the place of each.
+    """
+    places = list(range(-there, len(wanted)))  # below 0: an old one
+    for index in reversed(range(there)):
+        last = places.pop()
+        if index < len(places):
+            places[index] = last
+    added = dict(zip(places, wanted, strict=True))
+    return [added[place] for place in range(len(wanted))]
 
 
 def trace_of(submission: Submission) -> Trace:

@@ -10,6 +10,8 @@ from shared.errors import SwarmError
 from shared.messages import Recorded, Submission
 
 Owner = Literal["us", "stranger", "nobody"]
+Role = Literal["OWNER_ROLE", "BOOTNODE_MANAGER_ROLE", "STAGE_MANAGER_ROLE"]
+ROLES: tuple[Role, ...] = ("OWNER_ROLE", "BOOTNODE_MANAGER_ROLE", "STAGE_MANAGER_ROLE")
 
 
 class ChainError(SwarmError):
@@ -73,6 +75,36 @@ class Chapter:
     complete: bool  # there is no later block now
 
 
+@dataclass(frozen=True)
+class Listing:
+    """Who may take part."""
+
+    only: bool  # True: nobody but these
+    accounts: tuple[str, ...]  # with checksum
+
+
+class Owned(Protocol):
+    """What an owner does. What changes something gives the transaction's hash; all raise ChainError."""
+
+    async def listing(self) -> Listing:
+        """The allow list, and whether it counts."""
+
+    async def list_accounts(self, accounts: Sequence[str], *, listed: bool) -> str:
+        """Put accounts on the list, or take them off."""
+
+    async def only_listed(self, on: bool) -> str:
+        """Let only those on the list take part, or everybody; the other rules stay."""
+
+    async def roles(self, account: str) -> frozenset[Role]:
+        """What an account may do."""
+
+    async def grant(self, role: Role, account: str) -> str:
+        """Give a role."""
+
+    async def revoke(self, role: Role, account: str) -> str:
+        """Take a role away."""
+
+
 class Chain(Protocol):
     """One account's view of one SwarmCoordinator. Every call raises ChainError when the chain cannot be used now."""
 
@@ -83,6 +115,10 @@ class Chain(Protocol):
     @property
     def contract(self) -> str | None:
         """The contract's address; None until `use` or `deploy`."""
+
+    @property
+    def owned(self) -> Owned | None:
+        """What an owner does with the contract; None: it has no accounts but ours."""
 
     def use(self, contract: str) -> None:
         """Talk to this contract from now on, and forget what was known of another."""

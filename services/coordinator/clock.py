@@ -6,6 +6,7 @@ chain --look--> forgotten anything? --> SUBMISSIONS (again)
                 tick(state, now)    --> Advance: chain, Extend: ROUNDS, Finish: SwarmState.finished
                 the founder's word  --> chain (stages, clock, bootnodes)
                 bootnodes, state    --> store
+owner's orders --> orders.py --> chain
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from services.coordinator.contract import Contract
 from services.coordinator.founder import staged, timed
 from services.coordinator.herald import Herald
 from services.coordinator.link import Link
+from services.coordinator.orders import obey
 from services.coordinator.pace import clock_of, rules_of
 from services.coordinator.recall import Recall
 from services.coordinator.rounds import Advance, ClockState, Due, Extend, Finish, Rules, jumped, tick, turn
@@ -64,6 +66,8 @@ class Clock:
     async def step(self) -> None:
         """One look, and what follows from it."""
         head = await self._shaped(await self._contract.head())
+        if await obey(self._chain, self._store):
+            self._asked_at = float("-inf")
         opened = await self._opening(head)
         await self._remind(opened)
         await self._recall.after(head)

@@ -63,6 +63,10 @@ class LedgerChain:
         """See `Chain.contract`."""
         return self._contract
 
+    @property
+    def owned(self) -> None:
+        """See `Chain.owned`: nobody else reaches a ledger."""
+
     def use(self, contract: str) -> None:
         """See `Chain.use`."""
         self._contract, self._known = to_checksum_address(contract), None

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from services.coordinator.batches import MOST, parcels
 from services.coordinator.calls import proved
 from services.coordinator.chain import (
+    ROLES,
     ChainDown,
     ChainError,
     Chapter,
@@ -23,7 +24,9 @@ from services.coordinator.chain import (
     Owner,
     Place,
     Reverted,
+    Role,
 )
+from services.coordinator.memory_owned import OwnedMemory
 from services.coordinator.refusals import Standing, following, refusal
 from shared.messages import Recorded, Registration, Reward, Submission, Winners
 
@@ -35,7 +38,9 @@ _serial = itertools.count(1)
 class _Swarm:
     """One contract's storage."""
 
-    managers: set[str] = field(default_factory=set)
+    held: set[tuple[Role, str]] = field(default_factory=set)  # role and account
+    listed: list[str] = field(default_factory=list)
+    listed_only: bool = False
     round: int = 0
     stage: int = 0
     stages: int = 1
@@ -115,6 +120,11 @@ class MemoryChain:
         return self._contract
 
     @property
+    def owned(self) -> OwnedMemory:
+        """See `Chain.owned`."""
+        return OwnedMemory(self.swarm, self._account, self._see)
+
+    @property
     def swarm(self) -> _Swarm:
         """The contract's storage. Raises ContractMissing."""
         found = self.ledger.state.swarms.get(self._contract or "")
@@ -130,7 +140,7 @@ class MemoryChain:
         """See `Chain.deploy`."""
         address = f"0x{len(self.ledger.state.blocks) + 0xC0DE:040x}"
         self.ledger.mine()
-        self.ledger.state.swarms[address] = _Swarm(managers={self._account})
+        self.ledger.state.swarms[address] = _Swarm(held={(role, self._account) for role in ROLES})
         self.use(address)
         return address
 
@@ -147,11 +157,11 @@ class MemoryChain:
 
     async def may_advance(self) -> bool:
         """See `Chain.may_advance`."""
-        return self._account in self.swarm.managers
+        return ("STAGE_MANAGER_ROLE", self._account) in self.swarm.held
 
     async def owned_by(self, account: str) -> bool:
         """See `Chain.owned_by`."""
-        return account in self.swarm.managers
+        return ("OWNER_ROLE", account) in self.swarm.held
 
     async def owners(self, peers: Sequence[str]) -> list[Owner]:
         """See `Chain.owners`."""
@@ -222,7 +232,7 @@ class MemoryChain:
 
     async def set_clock(self, stage_s: int) -> None:
         """See `Chain.set_clock`."""
-        if not await self.may_advance():
+        if not await self.owned_by(self._account):
             raise ChainError("this account may not set the clock of rounds (OnlyOwner)", "ask an owner")
         if not self.swarm.stage_s:
             self.swarm.began = time.time()

@@ -18,7 +18,6 @@ from services.coordinator.calls import (
     EOA,
     PROOF_REQUIRED,
     RULES,
-    SET_RULES,
     STAGE_SECONDS,
     STAGES,
     Call,
@@ -39,6 +38,7 @@ from services.coordinator.functions import Functions
 from services.coordinator.landing import Landing, Receipt
 from services.coordinator.logs import BACK, Logs
 from services.coordinator.market.contract import MarketContract
+from services.coordinator.owned import OwnedContract, replace_bootnodes
 from services.coordinator.rpc import Request, Rpc
 from services.coordinator.sender import Sender, Transaction
 from services.coordinator.signer import NOBODY, Signer
@@ -188,19 +188,12 @@ class Web3Chain:
     @believed
     async def set_bootnodes(self, addresses: Sequence[str]) -> None:
         """See `Chain.set_bootnodes`."""
-        remedy = f"grant BOOTNODE_MANAGER_ROLE to {self._account}"
-        await self.govern(Call("clearBootnodes()", ()), "AllBootnodesCleared", "set the bootnodes", remedy)
-        if addresses:
-            call = Call("addBootnodes(string[])", (list(addresses),))
-            await self.govern(call, "BootnodesAdded", "set the bootnodes", remedy)
+        await replace_bootnodes(self, addresses, f"grant BOOTNODE_MANAGER_ROLE to {self._account}")
 
     @believed
     async def set_clock(self, stage_s: int) -> None:
         """See `Chain.set_clock`."""
-        rules = list(await self.ask(Call(RULES, ())))
-        rules[STAGE_SECONDS] = stage_s
-        remedy = f"grant OWNER_ROLE to {self._account}"
-        await self.govern(Call(SET_RULES, (tuple(rules),)), "RulesSet", "set the clock of rounds", remedy)
+        await self.owned.set_rule(STAGE_SECONDS, stage_s, "set the clock of rounds")
 
     @believed
     async def advance(self) -> None:
@@ -222,23 +215,25 @@ class Web3Chain:
         return True
 
     async def ask(self, call: Call) -> Any:
-        """The answer of a call that changes nothing."""
+        """See `Governed.ask`."""
         return await self._functions.ask(call)
 
     async def govern(self, call: Call, event: str, what: str, remedy: str) -> str:
-        """Send a call that needs a role, see that it left `event`; the transaction's hash.
-
-        Raises ChainError where we lack the role.
-        """
+        """See `Governed.govern`. Raises ChainError where we lack the role."""
         data = self._functions.encode(call)
         (gas,) = await self._functions.estimates([data])
         if isinstance(gas, Reverted):
             raise ChainError(f"this account may not {what} ({gas.error})", remedy)
         (receipt,) = await self._sender.send([Transaction(self._functions.address, data, gas)])
         if int(receipt["status"], 16) != 1:
-            raise ChainError(f"this account could not {what}: the transaction failed", "it is tried again by itself")
+            raise ChainError(f"this account could not {what}: the transaction failed", "try again")
         self._landing.check(receipt, event)
         return str(receipt["transactionHash"])
+
+    @property
+    def owned(self) -> OwnedContract:
+        """See `Chain.owned`."""
+        return OwnedContract(self)
 
     # ---- inside ----
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.coordinator.chain import ChainDown, ChainError, ContractMissing, Landed, Reverted
+from services.coordinator.chain import ROLES, ChainDown, ChainError, ContractMissing, Landed, Listing, Reverted
 from services.coordinator.ledger import LedgerChain
 from services.coordinator.memory_chain import Ledger, MemoryChain
 from services.coordinator.web3_chain import Web3Chain
@@ -411,3 +411,49 @@ async def test_a_chain_that_does_not_answer_is_down(world):
             await question()
     with pytest.raises(ChainDown):
         await chain.submit([Registration(peer_id=A)])
+
+
+def owned_on(chain):
+    if chain.owned is None:
+        assert isinstance(chain, LedgerChain)
+        pytest.skip("a ledger has no other accounts")
+    return chain.owned
+
+
+async def test_an_owner_keeps_a_list_of_who_takes_part_and_nobody_else_does(chain, world):
+    owned, guest = owned_on(chain), world.chain()
+    assert await owned.listing() == Listing(only=False, accounts=())
+    await owned.list_accounts([guest.account, chain.account], listed=True)
+    hash_ = await owned.only_listed(True)
+    assert hash_.startswith("0x")
+    assert len(hash_) == 66
+    listing = await owned.listing()
+    assert (listing.only, {one.lower() for one in listing.accounts}) == (
+        True,
+        {guest.account.lower(), chain.account.lower()},
+    )
+    await owned.list_accounts([guest.account], listed=False)
+    await owned.only_listed(False)
+    assert [one.lower() for one in (await owned.listing()).accounts] == [chain.account.lower()]
+    guest.use(chain.contract)
+    for refused in (guest.owned.list_accounts([guest.account], listed=True), guest.owned.only_listed(False)):
+        with pytest.raises(ChainError, match="OnlyOwner"):
+            await refused
+
+
+async def test_roles_are_given_and_taken_by_owners_and_the_last_owner_stays(chain, world):
+    owned, heir = owned_on(chain), world.chain()
+    heir.use(chain.contract)
+    with pytest.raises(ChainError, match="LastOwner"):
+        await owned.revoke("OWNER_ROLE", chain.account)
+    with pytest.raises(ChainError, match="OnlyOwner"):
+        await heir.owned.grant("OWNER_ROLE", heir.account)
+    for role in ROLES:
+        await owned.grant(role, heir.account)
+    assert await owned.roles(heir.account) == frozenset(ROLES)
+    assert await heir.may_advance()
+    for role in reversed(ROLES):
+        await owned.revoke(role, chain.account)
+    assert await owned.roles(chain.account) == frozenset()
+    assert not await chain.may_advance()
+    assert not await chain.owned_by(chain.account)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from eth_utils.abi import abi_to_signature
 
-from services.coordinator.calls import call_of, proved, question_of, trace_of
+from services.coordinator.calls import call_of, proved, question_of, to_be_added, trace_of
 from services.coordinator.verdicts import place
 from shared.messages import Registration, Winners
 from tests.examples import ALICE, BOB, PROOF, REWARD
@@ -42,3 +42,16 @@ def test_a_registration_brings_its_proof_to_the_contract_and_from_the_account_it
     assert proved(registration, PROOF.account, PROOF.account) is None
     for other in (Registration(peer_id=ALICE), REWARD):
         assert proved(other, PROOF.contract, PROOF.account) is None
+
+
+@pytest.mark.parametrize("there", range(6))
+@pytest.mark.parametrize("count", range(1, 6))
+def test_bootnodes_are_as_wanted_when_the_old_ones_are_gone(there, count):
+    wanted = [f"new {number}" for number in range(count)]
+    listed = [f"old {number}" for number in range(there)] + to_be_added(there, wanted)
+    for index in reversed(range(there)):  # as the contract's removeBootnode does it
+        last = listed.pop()
+        if index < len(listed):
+            listed[index] = last
+        assert set(wanted) <= set(listed), "none is missing at any moment"
+    assert listed == wanted

@@ -78,9 +78,10 @@ def test_a_registration_with_a_proof_that_fits_wins_over_one_without():
 
 @pytest.mark.parametrize("error", ["AccountNotListed", "ProofRequired"])
 def test_what_others_may_change_is_waited_for(error):
-    later = verdict(error, REGISTRATION, "nobody", HERE)
-    assert isinstance(later, Later)
-    assert not later.counted
+    for submission, owner in ((REGISTRATION, "nobody"), (REWARD, "us"), (WINNERS, "us")):
+        later = verdict(error, submission, owner, HERE)
+        assert isinstance(later, Later)
+        assert not later.counted
 
 
 def test_other_errors_are_final_and_a_failure_without_one_is_counted():
