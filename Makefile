@@ -27,7 +27,7 @@ PURE := $(subst $(space),$(comma),$(strip \
     $(addprefix learning/,advantages batches loss mixing picks rollout) $(addprefix model/,fitting footprint models) \
     $(addprefix forward/,packing padding) games/debate/rules evaluation/estimates) \
   $(patsubst %,services/coordinator/%.py,rounds pace verdicts calls) \
-  $(patsubst %,services/p2p/%.py,$(addprefix wire/,announcement buckets dictionaries rejection validation) \
+  $(patsubst %,services/p2p/%.py,$(addprefix wire/,announcement buckets dictionaries packing rejection validation) \
     $(addprefix trust/,budget gate members originals reputation tally) $(addprefix bridge/,layouts payloads door) \
     $(addprefix network/,population reach sightings) $(addprefix traffic/,choice pacing survey watch)) \
   $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/policy signing/rate) \
