@@ -1,7 +1,7 @@
-"""The rollouts that are sent round: real questions, answers of the words of such questions, drawn at random.
+"""The rollouts that are sent round: real questions, and answers that quote them, four words at a time, at random.
 
-Drawn words repeat each other less than a model that thinks aloud, so a body shrinks less on its way than real ones do:
-to a third. Every engine sends the same texts.
+What is drawn repeats itself less than eight answers of a model to one question, so a body shrinks less on its way than
+real ones do: to a sixth; those of the embedded model to an eighth. Every engine sends the same texts.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from services.p2p.wire.validation import body_of
 from shared.messages import Completion, Group, Question, Rollouts
 
 GROUPS, G, INFORMATIVE = 8, 8, 4
+QUOTED = 4  # words
 SETS = ("basic_arithmetic", "propositional_logic", "base_conversion", "calendar_arithmetic")
 
 
@@ -29,7 +30,8 @@ def rollouts_of(peer: str, kilobytes: int) -> Rollouts:
     random = Random(peer)  # each its own: what repeats another's is refused
     questions = questions_of(random)
     words = [word for question in questions for word in question.text.split()]
-    drawn = " ".join(random.choices(words, k=1_000 * kilobytes))
+    starts = random.choices(range(len(words)), k=250 * kilobytes)
+    drawn = " ".join(word for start in starts for word in words[start : start + QUOTED])
 
     def filled(size: int) -> Rollouts:
         texts = iter(drawn[place : place + size] for place in range(0, GROUPS * G * size or 1, size or 1))
