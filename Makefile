@@ -84,7 +84,7 @@ bench: $(VENV)/.all  ## Measure every published figure
 bench-trainer: $(VENV)/.dev  ## Measure the trainer beside GenRL and TRL, some 25 minutes; makes GenRL a venv
 	@$(BIN)/python -m benchmarks.trainer
 
-bench-p2p: $(VENV)/.dev  ## What the exchange of rollouts costs, beside one key in a DHT; and computed for 100,000 peers; 25 minutes
+bench-p2p: $(VENV)/.dev  ## What the exchange of rollouts costs, beside one key in a DHT; and computed for 100,000 peers; a quarter of an hour
 	@$(BIN)/python -m benchmarks.p2p
 
 bench-chain: $(VENV)/.dev  ## How fast 500 rewards reach a chain, beside two other ways; two minutes
