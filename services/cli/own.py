@@ -123,7 +123,7 @@ def disallow(
     addresses: Annotated[list[str], typer.Argument(help="Accounts to take off the list, with checksum.")],
     name: NameOption = None,
 ) -> None:
-    """Take accounts off the list; with --only-listed on, what they send is refused from then on."""
+    """Take accounts off the list; with --only-listed on, the contract takes nothing of theirs from then on."""
     from services.cli.swarm import order
 
     raise typer.Exit(order(find_run(local_settings().runs_dir, name), ["disallow", *addresses]))

@@ -9,10 +9,16 @@ from typing import Any
 from shared.messages import Registration, Reward, Submission
 
 REGISTER = "registerPeer(string)"
+REGISTER_PROVED = "registerPeerWithProof(string,bytes,bytes)"
 # The signed overload by its full name: a positive number alone would silently pick the unsigned one.
 REWARD = "submitReward(uint256,uint256,int256,string)"
 WINNERS = "submitWinners(uint256,string[],string)"
 ADVANCE = "updateStageAndRound()"
+ADVANCE_IF_DUE = "advanceRoundIfDue()"
+DUE = "dueAt()"
+RULES = "rules()"
+SET_RULES = "setRules((bool,bool,bool,uint32,uint32,uint128))"
+PROOF_REQUIRED, LISTED_ONLY, STAGE_SECONDS = 1, 2, 4  # their places among the rules
 STAGES = "setStageCount(uint256)"
 EOA = "getEoa(string[])"
 HAS_REWARD = "hasSubmittedRoundStageReward(uint256,uint256,string)"
@@ -43,6 +49,17 @@ def call_of(submission: Submission) -> Call:
     if isinstance(submission, Reward):
         return Call(REWARD, (submission.round, submission.stage, submission.points, submission.peer_id))
     return Call(WINNERS, (submission.round, list(submission.winners), submission.peer_id))
+
+
+def proved(submission: Submission, contract: str, account: str) -> Call | None:
+    """The call that registers a peer with the proof it brought; None: it brought none that is for this contract."""
+    if not isinstance(submission, Registration) or submission.proof is None:
+        return None
+    proof = submission.proof
+    if not proof.is_for(contract, account):
+        return None
+    arguments = (submission.peer_id, bytes.fromhex(proof.public_key), bytes.fromhex(proof.signature))
+    return Call(REGISTER_PROVED, arguments)
 
 
 def question_of(submission: Submission) -> Call:

@@ -36,7 +36,10 @@ class Head:
     stage: int
     stages: int  # in a round
     bootnodes: tuple[str, ...]  # multiaddresses
+    stage_s: int | None  # after so many seconds anybody may end a stage; 0: nobody; None: the contract has no clock
+    due_at: float | None  # unix seconds, by the time of the blocks, when that is for the open stage; None: never
     forgot: bool  # True: the chain no longer knows a block it had shown us since the last look
+    proof_required: bool = False  # peers are registered only with proof of their key
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,7 @@ class Chain(Protocol):
         """
 
     async def submit(self, submissions: Sequence[Submission]) -> list[Landed | Reverted]:
-        """Send each in a transaction of its own, in this order, and wait until all are settled."""
+        """Send all, and wait until they are settled: rewards, which may share a transaction, then the rest in order."""
 
     async def set_stages(self, count: int) -> None:
         """Give rounds so many stages, and wait until that is on the chain."""
@@ -162,5 +165,11 @@ class Chain(Protocol):
     async def set_bootnodes(self, addresses: Sequence[str]) -> None:
         """Put these multiaddresses on the contract in the place of those there, and wait until they are."""
 
+    async def set_clock(self, stage_s: int) -> None:
+        """Let anybody end a stage that has lasted so many seconds (0: nobody), and wait until that is on the chain."""
+
     async def advance(self) -> None:
         """Go on to the next stage or round, and wait until it is on the chain."""
+
+    async def advance_if_due(self) -> bool:
+        """The same as anybody may, by the contract's clock; False: it is not due, or somebody else came first."""

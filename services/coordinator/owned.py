@@ -8,11 +8,9 @@ from typing import Any, Protocol
 from eth_utils.address import to_checksum_address
 
 from services.coordinator.belief import Asker, believed
-from services.coordinator.calls import Call, to_be_added
+from services.coordinator.calls import LISTED_ONLY, RULES, SET_RULES, Call, to_be_added
 from services.coordinator.chain import ROLES, ChainDown, Listing, Role
 
-SET_RULES = "setRules((bool,bool,bool,uint32,uint32,uint128))"
-LISTED_ONLY = 2  # its place among the rules
 NOT_OWNER = "ask the swarm's owner"
 
 
@@ -51,7 +49,7 @@ class OwnedContract:
     @believed
     async def listing(self) -> Listing:
         """See `Owned.listing`."""
-        rules = await self._contract.ask(Call("rules()", ()))
+        rules = await self._contract.ask(Call(RULES, ()))
         accounts = await self._contract.ask(Call("listedAccounts()", ()))
         return Listing(bool(rules[LISTED_ONLY]), tuple(map(to_checksum_address, accounts)))
 
@@ -64,11 +62,13 @@ class OwnedContract:
     @believed
     async def only_listed(self, on: bool) -> str:
         """See `Owned.only_listed`."""
-        rules = list(await self._contract.ask(Call("rules()", ())))
-        rules[LISTED_ONLY] = on
-        return await self._contract.govern(
-            Call(SET_RULES, (tuple(rules),)), "RulesSet", "change who takes part", NOT_OWNER
-        )
+        return await self.set_rule(LISTED_ONLY, on, "change who takes part")
+
+    async def set_rule(self, place: int, value: int, what: str) -> str:
+        """Set one of the contract's rules and keep the others; the transaction's hash."""
+        rules = list(await self._contract.ask(Call(RULES, ())))
+        rules[place] = value
+        return await self._contract.govern(Call(SET_RULES, (tuple(rules),)), "RulesSet", what, NOT_OWNER)
 
     @believed
     async def roles(self, account: str) -> frozenset[Role]:
