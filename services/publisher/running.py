@@ -21,7 +21,9 @@ def how_to_run(facts: Facts) -> str:
 
 The model was trained with this system prompt, and expects it:
 
-> {facts.origin.system_prompt}
+```text
+{facts.origin.system_prompt}
+```
 
 With transformers:
 
