@@ -86,8 +86,8 @@ def evaluate(asked: argparse.Namespace) -> None:
 def opened(model: str, base: str, settings: TrainerSettings) -> Policy:
     """A model, ready to answer. Raises SettingsError."""
     if not (Path(model) / TENSORS).exists():  # it is no checkpoint
-        return Policy(settings.policy.model_copy(update={"model": model}))
-    policy = Policy(settings.policy.model_copy(update={"model": base}))
+        return Policy(settings.policy.model_copy(update={"model": model}), trains=False)
+    policy = Policy(settings.policy.model_copy(update={"model": base}), trains=False)
     try:
         load_weights(policy, Path(model) / TENSORS)
     except (OSError, ValueError) as error:
