@@ -7,7 +7,6 @@ so does the publisher.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from shared.settings import load
 def main() -> None:
     """Entry point; an expected failure is one line."""
     asked = _arguments(sys.argv[1:])
-    os.nice(19)  # training goes first
     try:
         make(asked, load("publisher", PublisherSettings))
     except SwarmError as error:
