@@ -30,14 +30,14 @@ PURE := $(subst $(space),$(comma),$(strip \
     $(addprefix forward/,packing padding) games/debate/rules market/betting) \
   $(patsubst %,services/publisher/%.py,account card facts names running schedule sections tables \
     $(addprefix llama/,shape tolerance vocabulary)) \
-  $(patsubst %,services/coordinator/%.py,market/moves rounds pace verdicts calls) \
+  $(patsubst %,services/coordinator/%.py,market/moves rounds pace verdicts calls batches) \
   $(patsubst %,services/p2p/%.py,$(addprefix wire/,announcement buckets dictionaries rejection validation) \
     $(addprefix trust/,budget gate members originals reputation tally) $(addprefix bridge/,layouts payloads door) \
     $(addprefix network/,population reach sightings) $(addprefix traffic/,choice pacing survey watch)) \
   $(patsubst %,services/judge/%.py,breaker games records) \
-  $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/policy signing/rate) \
+  $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/owner signing/policy) services/chain/calls.py \
   $(patsubst %,services/local/%.py,summary snapshot history conf) \
-  $(patsubst %,shared/%.py,messages asks checkpoints estimates streams tasks names settings invite wagers)))
+  $(patsubst %,shared/%.py,messages asks checkpoints estimates streams tasks names settings invite proof rate wagers)))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup install demo test test-unit test-chaos test-publish test-gguf lint format model contracts bench bench-chain bench-judge bench-sapo bench-trainer bench-p2p e2e fresh chaos wheelhouse sbom release-check clean
@@ -99,7 +99,7 @@ bench-trainer: $(VENV)/.dev  ## Measure the trainer beside GenRL and TRL, some 2
 bench-p2p: $(VENV)/.dev  ## What the exchange of rollouts costs, beside one key in a DHT; and computed for 100,000 peers; 25 minutes
 	@$(BIN)/python -m benchmarks.p2p
 
-bench-chain: $(VENV)/.dev  ## How fast 500 rewards reach a chain, beside two other ways; two minutes
+bench-chain: $(VENV)/.dev  ## How fast 500 rewards reach a chain, in batches and one by one, beside two other ways; two minutes
 	@$(BIN)/python -m benchmarks.chain
 
 bench-judge: $(VENV)/.dev  ## How many requests a second the judge serves, and how long each takes; two minutes

@@ -24,6 +24,7 @@ from shared.messages import (
     Trained,
     Winners,
 )
+from shared.proof import Proof
 from shared.wagers import Claim, Guess, Wagered
 
 ALICE = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N"
@@ -48,6 +49,13 @@ QUESTION = Question(
 RIGHT = Completion(text="<think> </think> <answer> 21 </answer>", finished=True)
 WRONG = Completion(text="<think> </think> <answer> 24 </answer>", finished=True)
 REWARD = Reward(peer_id=ALICE, round=7, stage=0, points=438)
+PROOF = Proof(
+    chain_id=685_685,
+    contract="0x" + "ef" * 20,
+    account="0x" + "cd" * 20,
+    public_key="08" * 299,
+    signature="5a" * 256,
+)
 HEARD = Heard(groups=4, informative=3, mean_reward=0.5)
 GOOD = Attempt(text=RIGHT.text, reward=1.0)
 BAD = Attempt(text=WRONG.text, reward=0.0)
@@ -65,7 +73,7 @@ EXAMPLES: tuple[Message, ...] = (
         groups=(Group(question=QUESTION, completions=(RIGHT, WRONG)),),
         informative=1,
     ),
-    Registration(peer_id=ALICE),
+    Registration(peer_id=ALICE, proof=PROOF),
     REWARD,
     Winners(peer_id=ALICE, round=7, winners=(BOB,)),
     Settled(submission=REWARD, outcome="landed", transaction="0x" + "ab" * 32, block=12),

@@ -8,10 +8,24 @@ import contextlib
 from services.coordinator.settings import MarketSettings
 from services.coordinator.web3_chain import Web3Chain
 from services.judge.bank import Bank
+from services.judge.games import CLUES
 from services.judge.market import Market
 from services.judge.settings import JudgeSettings
 from shared.health import Health
-from shared.market import CLUE, PROPOSAL, STATE, Clue, MarketState, Proposal, played, read
+from shared.market import (
+    CLUE,
+    DEALING,
+    PROPOSAL,
+    STATE,
+    Clue,
+    Dealing,
+    MarketState,
+    Played,
+    Proposal,
+    played,
+    read,
+    write,
+)
 from shared.messages import Registration
 from shared.runtime import Context
 from shared.settings import load
@@ -19,7 +33,7 @@ from shared.streams import ROUNDS, SUBMISSIONS, WAGERED, WAGERS
 from shared.wagers import Claim, Guess
 from tests.coordinator_kit import ARTIFACTS, Household, eventually, settings_of, signer_of
 
-CLUE_S = 0.6
+CLUE_S = 600.0  # nothing happens by itself: tests say when the next clue is due
 
 
 class Home(Household):
@@ -53,6 +67,19 @@ class Home(Household):
 
         return await eventually(there, 20)
 
+    async def go_on(self) -> None:
+        """The time of the clue is over."""
+        dealing = await read(self.store, DEALING, Dealing)
+        await write(self.store, DEALING, dealing.model_copy(update={"shown_at": 0.0}))
+
+    async def finish(self, game: int) -> Played:
+        """Show the clues that are left, and then the answer."""
+        for clue in range((await read(self.store, CLUE, Clue)).clue_id + 1, CLUES):
+            await self.go_on()
+            await self.shown(game, clue)
+        await self.go_on()
+        return await self.answered(game)
+
     async def bet(self, peer: str, game: int, clue: int, choice: int, tokens: int) -> str:
         """Bet, and wait for what comes of it: "" or the contract's word."""
         return await self.wager(Guess(peer_id=peer, game=game, clue=clue, choice=choice, tokens=tokens))
@@ -75,7 +102,7 @@ class Home(Household):
 
         return await eventually(there, 20)
 
-    async def answered(self, game: int):
+    async def answered(self, game: int) -> Played:
         async def there():
             found = [one for one in await played(self.store) if one.table.game == game]
             return found[0] if found and found[0].table.state in ("answered", "refunded") else None

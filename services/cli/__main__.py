@@ -1,16 +1,18 @@
 """`rlswarm`: found a swarm, look at it, stop it.
 
 up --local, init, join --> services.local: supervisord --> Redis, anvil, the services
-invite --> services.identity.admin --> identity
+invite, allow, disallow, hand-over --> services.identity.admin --> identity, coordinator
 eval --> services.trainer.evaluation, in a process of its own
 plot --> services.trainer.tracking.curves, on the run's history files
 publish, export, merge --> services.publisher, in a process of its own
 status, logs, down, pause, resume, pace, bootnodes --> the run's folder, supervisord's socket, Redis
+doctor --> services.doctor, and a look at this machine
 login, identity, explain-reward --> the page's REST API, services.identity.admin
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -19,7 +21,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from services.cli.options import ModelOption, NameOption, PeersOption, run_name
 from services.cli.own import COMMANDS
@@ -136,7 +137,9 @@ def chain(name: NameOption = None, port: Annotated[int, typer.Option(help="To li
     folder = find_run(settings.runs_dir, name)
     if Supervisor(folder).alive():
         raise SwarmError(f"{folder.root.name} is up, and so is its chain", "see rlswarm status")
-    told = chain_environment(folder, find_anvil(settings.cache_dir.absolute()), port)
+    told, plan = chain_environment(folder, find_anvil(settings.cache_dir.absolute()), port), folder.read_plan()
+    if plan is not None and plan.chain_id is not None:
+        told["CHAIN_ID"] = str(plan.chain_id)
     command = [sys.executable, "-m", "services.chain"]
     os.execve(sys.executable, command, {**os.environ, **told})  # noqa: S606 - no shell: becomes the chain
 
@@ -240,17 +243,22 @@ def gguf(
 
 
 @app.command()
-def doctor() -> None:
-    """Check that this machine can run a swarm, and say what to do if not."""
-    from services.cli.doctor import run_checks
+def doctor(
+    name: NameOption = None, as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False
+) -> None:
+    """Check that this machine can run a swarm and that its run is well, and say what to do if not.
 
-    console = Console(highlight=False)
-    checks = run_checks(local_settings())
-    for check in checks:
-        mark = {True: "[green]ok  [/]", None: "[yellow]note[/]", False: "[red]bad [/]"}[check.ok]
-        remedy = f": {check.remedy}" if check.remedy and not check.ok else ""
-        console.print(f"{mark} {check.name:<9} {check.found}{remedy}", soft_wrap=True)
-    raise typer.Exit(1 if any(check.ok is False for check in checks) else 0)
+    Exit code 0: fit; 1: the machine is not; 2: the settings are not; 3: what it talks to is not.
+    """
+    from services.cli.doctor import run_checks
+    from services.doctor.check import as_json as told
+    from services.doctor.check import as_line, exit_code
+
+    settings = local_settings()
+    folder = find_run(settings.runs_dir, name) if name or any(settings.runs_dir.glob("*/plan.json")) else None
+    checks = run_checks(settings, folder)
+    print(json.dumps(told(checks)) if as_json else "\n".join(map(as_line, checks)))
+    raise typer.Exit(exit_code(checks))
 
 
 def main() -> None:

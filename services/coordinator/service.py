@@ -94,7 +94,15 @@ async def coordinate(settings: CoordinatorSettings, context: Context, chain: Cha
         group.create_task(submitter.run())
         group.create_task(History(chain, link, settings.poll_s).run())
         if settings.market.enabled and isinstance(chain, Web3Chain):
-            house = House(chain.market(), chain, link, settings.market, settings.home, settings.instance)
+            house = House(
+                chain.market(),
+                chain,
+                link,
+                settings.market,
+                settings.home,
+                consumer=settings.instance,
+                poll_s=3 * settings.poll_s,
+            )
             group.create_task(house.run())
         elif settings.market.enabled:
             context.health.degrade(PART, NO_CHAIN)

@@ -96,8 +96,8 @@ def warnings(invite: Invite, settings: IdentitySettings) -> tuple[str, ...]:
         "It names no address of the chain: those who join set CHAIN_URL to theirs of a tunnel or a VPN. "
         "INVITE_CHAIN_URL puts one in.": invite.chain_url is None,
         f"Its address of the chain, {invite.chain_url}, is reached from this machine only: set INVITE_CHAIN_URL to the "
-        "one under which others reach it, through a tunnel or a VPN, as whoever reaches a local chain may do "
-        "everything to it.": is_loopback(host),
+        "one under which others reach it, best through a tunnel or a VPN: whoever reaches it may register and "
+        "submit, as nothing costs anything there.": is_loopback(host),
         "Its peers are reached from this machine only: set P2P_HOST=0.0.0.0 and P2P_ANNOUNCE_HOST, or found the swarm "
         "with --host.": all(map(is_local, invite.peers)),
         f"The game {settings.plays} is of your own: those who join need its file, and set GAME.": invite.game is None,

@@ -40,6 +40,7 @@ class Plan(BaseModel):
     ledger: bool = False  # there is no chain, see services/coordinator/ledger.py
     started_at: float  # unix seconds of the run's first start; 0: it is founded, and was not started yet
     chain_url: str | None = None  # of a chain that is not ours, by the environment or the invite
+    chain_id: int | None = None  # as CHAIN_ID said at the last start that had it; None: it never did
     invite: str | None = None  # by which this run takes part in a swarm; None: it founded its own
     host: str | None = None  # name or address of this machine for others; None: they are not let in
 

@@ -88,6 +88,8 @@ def environment(plan: Plan, folder: RunFolder, environ: Mapping[str, str]) -> di
         fixed["CHAIN_URL"] = plan.chain_url
     if plan.ledger:
         fixed["CHAIN_URL"] = "ledger"
+    if plan.chain_id is not None:
+        fixed["CHAIN_ID"] = str(plan.chain_id)
     if plan.rounds is not None:
         fixed["MAX_ROUNDS"] = str(plan.rounds)
     fixed["MODEL_NAME"] = plan.model or "embedded"  # a trainer that is told nothing picks one for its hardware

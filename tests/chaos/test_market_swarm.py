@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 
 import pytest
 from web3 import HTTPProvider, Web3
@@ -45,7 +44,6 @@ async def test_three_peers_play_two_games_and_every_token_is_accounted_for(swarm
         games = await eventually(two, 200)
     finally:
         await client.aclose()
-    print(json.dumps([game.model_dump(mode="json") for game in games], indent=1), file=sys.stderr)
     assert games[0].table.game == 0, "the first game, too"
     assert all(game.choices and game.placed for game in games[:2])
     market = json.loads((swarm.folder.state / "coordinator" / "market.json").read_text())["address"]

@@ -52,7 +52,7 @@ async def test_it_asks_for_its_tokens_bets_and_is_paid_in_the_first_game_too(hom
         assert (early.status_code, early.json()) == (400, {"error": "TooEarly"})
         seen = await seen_market(home.store)
         assert seen is not None and sum(seen.state.game.bets) == 40
-        await home.answered(0)
+        await home.finish(0)
         paid = await stock_node.send("claim-reward", gameId=0, peerId=STOCK)
         assert (paid.status_code, list(paid.json())) == (200, ["hash"])
         assert (await stock_node.send("claim-reward", gameId=99, peerId=STOCK)).json() == {"error": "UnknownGame"}

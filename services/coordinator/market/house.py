@@ -1,7 +1,7 @@
 """The market's loop: where the market is, how it stands, the household's wagers, and the games where it is the founder.
 
     market? --none, ours to make--> deploy, manager's role, tokens a round --> remembered in market.json
-    each second: chain --> MarketState, Played --> judge, trainer, identity
+    every second: chain --> MarketState, Played --> judge, trainer, identity
                  WAGERS --> chain;  games that are over --> claims
                  founder: proposal --> chain, move by move (dealer.py)
 
@@ -29,7 +29,6 @@ from shared.market import MAX_PLAYED, STATE, STATE_TTL_S, WATCH, MarketState, Ta
 
 log = logging.getLogger(__name__)
 
-POLL_S = 1.0
 LATEST = 2  # games that are looked at, beside those that were not over; at first, all that may be remembered
 ROUND_TOKENS = 100  # each peer is given in each round it bets in
 PART = "market"  # of the coordinator's health
@@ -49,9 +48,18 @@ class House:
     """One household's part in the market."""
 
     def __init__(
-        self, market: MarketContract, chain: Chain, link: Link, settings: MarketSettings, home: Path, consumer: str
+        self,
+        market: MarketContract,
+        chain: Chain,
+        link: Link,
+        settings: MarketSettings,
+        home: Path,
+        *,
+        consumer: str,
+        poll_s: float,
     ) -> None:
         self._market, self._chain, self._link, self._settings = market, chain, link, settings
+        self._poll_s = min(poll_s, settings.clue_s / 8)
         self._path, self._store = home / "market.json", link.context.store
         self._memory = Memory(self._store)
         self._wagers = Wagers(market, link.context.queue, self._memory, consumer)
@@ -62,7 +70,7 @@ class House:
     async def run(self) -> None:
         """Work until told to stop."""
         health = self._link.context.health
-        while await self._link.context.sleep(min(POLL_S, self._settings.clue_s / 8)):
+        while await self._link.context.sleep(self._poll_s):
             if not self._link.up.is_set() or not self._link.swarm:
                 continue
             try:

@@ -1,12 +1,13 @@
 """What this household's key may sign, pure: calls of the swarm's contract that a node makes, and its deployment.
 
-    a call        of an allowed function, to a contract of the swarm, no coin sent along
+    a call        of an allowed function, to a contract of the swarm, no coin sent along; an owner's call by what it
+                  says (owner.py)
     a deployment  of exactly our compiled contract, or of its proxy that points to one of ours and makes us its owner,
                   or of a prediction market of a contract of ours
     one role      that of the market's manager, to ourselves
 
-Whoever steals the coordinator's token can therefore send rewards, votes and bets in our name, and deal the games of our
-own market, and nothing else: no coin, no other contract, no other role.
+Whoever steals the coordinator's token can therefore send rewards, votes and bets in our name, deal the games of our own
+market, and make of an owner's calls those that an owner can take back: no coin, no other contract, no other role.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from eth_utils.crypto import keccak
 from pydantic import BaseModel, ConfigDict, Field
 from rlp import encode as rlp_encode
 
+from services.identity.signing.owner import OWNER_CALLS, Heir, refusal
 from shared.errors import SwarmError
 
 FUNCTIONS = (
@@ -53,7 +55,7 @@ MAX_CODE = 100_000  # bytes of a call's data, or of a contract
 FORWARD = 256  # nonces a key that is used elsewhere, too, may be ahead of what is known here
 EARLY = 64  # our first transactions: a contract made by one of them is ours, also if it was not signed here
 
-_SELECTORS = {keccak(text=signature)[:4]: signature for signature in FUNCTIONS}
+_SELECTORS = {keccak(text=signature)[:4]: signature for signature in (*FUNCTIONS, *OWNER_CALLS)}
 
 
 class Transaction(BaseModel):
@@ -92,6 +94,7 @@ class Rules:
     contracts: frozenset[str]  # checksum addresses that may be called
     next_nonce: int | None  # one more than the highest that was signed; None: nothing was
     code: Code
+    heir: Heir | None = None  # to whom the owner hands the swarm over now; None: to nobody
 
 
 class Refused(Exception):
@@ -109,7 +112,7 @@ def check(transactions: Sequence[Transaction], rules: Rules) -> list[str]:
             names.append(_deployment(one, rules, contracts))
             contracts.add(contract_address(rules.account, one.nonce))
         else:
-            names.append(_call(one, to_checksum_address(one.to), contracts, rules.account))
+            names.append(_call(one, to_checksum_address(one.to), contracts, rules))
     return names
 
 
@@ -145,13 +148,15 @@ def _check_nonces(nonces: Sequence[int], next_nonce: int | None) -> None:
         raise Refused(f"nonce {nonces[0]} is far beyond the next one, {next_nonce}")
 
 
-def _call(one: Transaction, to: str, contracts: set[str], account: str) -> str:
+def _call(one: Transaction, to: str, contracts: set[str], rules: Rules) -> str:
     if to not in contracts:
         raise Refused(f"{to} is not this swarm's contract: see SWARM_CONTRACT")
-    if one.code == _own_market_role(account):
+    if one.code == _own_market_role(rules.account):
         return GRANT_ROLE
     if (name := _SELECTORS.get(one.code[:4])) is None:
         raise Refused(f"the function 0x{one.code[:4].hex()} is not one that a node calls")
+    if name in OWNER_CALLS and (why := refusal(name, one.code[4:], rules.account, rules.heir)):
+        raise Refused(why)
     return name
 
 

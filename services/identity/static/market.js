@@ -25,7 +25,7 @@ export function showMarket(market) {
 }
 
 function choice({ text, tokens, share, out, mine }) {
-  const bets = `${compact(tokens)}${share === null ? "" : `, ${percent(share)}`}${mine ? `; ours ${compact(mine)}` : ""}`;
+  const bets = `${plural(tokens, "token")}${share === null ? "" : `, ${percent(share)}`}${mine ? `; ours ${compact(mine)}` : ""}`;
   return el("li", out ? { class: "out" } : {}, el("span", { class: "what" }, text, out ? el("span", { class: "unseen" }, ", ruled out") : ""),
     el("span", { class: "right quiet" }, bets));
 }
@@ -34,7 +34,7 @@ function game({ game: number, state, question, answer, staked, paid, bets }) {
   const end = state === "open" || state === "closed" ? state : state === "refunded" ? "nobody was right" : answer ?? "answered";
   return el("li", {},
     el("p", {}, el("span", { class: "quiet" }, `Game ${count(number)}: `), question || "not shown to this node"),
-    el("p", {}, el("span", { class: "quiet" }, "answer "), end,
+    el("p", { class: "ends" }, el("span", {}, el("span", { class: "quiet" }, "Answer: "), end),
       el("span", { class: "right quiet" }, staked ? `bet ${compact(staked)}, paid ${compact(paid)}` : "no bet of ours")),
     el("ul", { class: "bets" }, ...bets.map((bet) => el("li", { "data-right": bet.right === null ? null : String(bet.right) },
       `${bet.name}: ${compact(bet.tokens)} on ${bet.choice}, clue ${bet.clue}`,
@@ -44,7 +44,7 @@ function game({ game: number, state, question, answer, staked, paid, bets }) {
 function showCalibration({ bets, brier, points }) {
   byId("market-calibration").hidden = bets === 0;
   if (bets === 0) return;
-  byId("market-brier").textContent = `${plural(bets, "bet")}, Brier score ${reward(brier)}. On the line: as often right as the model was sure.`;
+  byId("market-brier").textContent = `${plural(bets, "bet")}, Brier score ${reward(brier)}. To the right: how sure a model was of a choice. Upwards: how often that was right; on the line, as often as it was sure.`;
   byId("market-plot").replaceChildren(plot(points));
 }
 
