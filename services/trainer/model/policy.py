@@ -33,10 +33,11 @@ class Policy:
     takes longer than to compute.
     """
 
-    def __init__(self, settings: PolicySettings) -> None:
+    def __init__(self, settings: PolicySettings, *, trains: bool = True) -> None:
+        """`trains`: it must fit with gradients and moments; else it only answers."""
         self.name = BUILT_IN if settings.model == AUTO else settings.model
         self.device = device_of(settings)
-        self.source = locate(settings)
+        self.source = locate(settings, trains=trains)
         try:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(self.source)
             model = self._load(torch.float32)
