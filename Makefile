@@ -15,6 +15,8 @@ MODEL ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
+LLAMA_VERSION := 0.3.36
+LLAMA_WHEELS ?= .cache/wheels
 WHEELS := $(if $(wildcard wheelhouse),--find-links wheelhouse)
 INDEX := $(if $(wildcard wheelhouse/torch-$(TORCH_VERSION)*),--no-index,$(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)))
 
@@ -25,17 +27,20 @@ space := $(empty) $(empty)
 PURE := $(subst $(space),$(comma),$(strip \
   $(patsubst %,services/trainer/%.py,pacing \
     $(addprefix learning/,advantages batches loss mixing picks rollout) $(addprefix model/,fitting footprint models) \
-    $(addprefix forward/,packing padding) games/debate/rules evaluation/estimates) \
-  $(patsubst %,services/coordinator/%.py,rounds pace verdicts calls) \
+    $(addprefix forward/,packing padding) games/debate/rules market/betting) \
+  $(patsubst %,services/publisher/%.py,account card facts names running schedule sections tables \
+    $(addprefix llama/,shape tolerance vocabulary)) \
+  $(patsubst %,services/coordinator/%.py,market/moves rounds pace verdicts calls batches) \
   $(patsubst %,services/p2p/%.py,$(addprefix wire/,announcement buckets dictionaries packing rejection validation) \
     $(addprefix trust/,budget gate members originals reputation tally) $(addprefix bridge/,layouts payloads door) \
     $(addprefix network/,population reach sightings) $(addprefix traffic/,choice pacing survey watch)) \
-  $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/policy signing/rate) \
+  $(patsubst %,services/judge/%.py,breaker games records) \
+  $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/owner signing/policy) services/chain/calls.py \
   $(patsubst %,services/local/%.py,summary snapshot history conf) \
-  $(patsubst %,shared/%.py,messages asks streams tasks names settings invite)))
+  $(patsubst %,shared/%.py,messages asks checkpoints estimates streams tasks names settings invite proof rate wagers)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test test-unit test-chaos lint format model contracts bench bench-chain bench-sapo bench-trainer bench-p2p e2e fresh chaos wheelhouse sbom release-check clean
+.PHONY: help setup install demo test test-unit test-chaos test-publish test-gguf lint format model contracts bench bench-chain bench-judge bench-sapo bench-trainer bench-p2p e2e fresh chaos wheelhouse sbom release-check clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,8 +48,9 @@ help:  ## Show this
 setup: $(VENV)/.dev  ## Everything that a developer needs, in .venv
 install: $(VENV)/.all  ## Only what a swarm needs, in .venv
 
-demo: $(VENV)/.all  ## Start a fresh swarm here, page on http://localhost:3000 (PEERS=3 ROUNDS=60 NAME=...)
-	@$(BIN)/rlswarm up --local --name $(NAME) --peers $(PEERS) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(MODEL),--model $(MODEL))
+demo: $(VENV)/.all  ## Start a fresh swarm here, page on http://localhost:3000 (PEERS=3 ROUNDS=60 NAME=...); ends with a model card
+	@$(BIN)/rlswarm up --local --name $(NAME) --peers $(PEERS) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(MODEL),--model $(MODEL)) \
+		$(if $(ROUNDS),&& $(BIN)/rlswarm publish --dry-run --name $(NAME))
 
 test: lint test-unit  ## Linters, types, import rules, all tests
 	@$(BIN)/python -m pytest -n 3 --dist loadfile tests/contract tests/integration
@@ -56,6 +62,12 @@ test-unit: $(VENV)/.dev  ## Only the quick tests; decisions must be covered to t
 
 test-chaos: $(VENV)/.dev  ## The long tests of the peer network: hostile peers, bad lines, kills (ONLY=file; needs root for some)
 	@$(BIN)/python -m pytest -s -v tests/chaos$(if $(ONLY),/$(ONLY))
+
+test-publish: $(VENV)/.dev  ## Publishing: folders, cards, the service beside a trainer, merging; two minutes
+	@$(BIN)/python -m pytest -v tests/publish
+
+test-gguf: $(VENV)/.gguf  ## Files for llama.cpp and Ollama, by llama.cpp itself: compiled once, seven minutes on two cores
+	@$(BIN)/python -m pytest -v tests/gguf
 
 lint: $(VENV)/.dev  ## Style, types and import rules
 	@$(BIN)/ruff check .
@@ -87,8 +99,11 @@ bench-trainer: $(VENV)/.dev  ## Measure the trainer beside GenRL and TRL, some 2
 bench-p2p: $(VENV)/.dev  ## What the exchange of rollouts costs, beside one key in a DHT; and computed for 100,000 peers; a quarter of an hour
 	@$(BIN)/python -m benchmarks.p2p
 
-bench-chain: $(VENV)/.dev  ## How fast 500 rewards reach a chain, beside two other ways; two minutes
+bench-chain: $(VENV)/.dev  ## How fast 500 rewards reach a chain, in batches and one by one, beside two other ways; two minutes
 	@$(BIN)/python -m benchmarks.chain
+
+bench-judge: $(VENV)/.dev  ## How many requests a second the judge serves, and how long each takes; two minutes
+	@$(BIN)/python -m benchmarks.judge
 
 e2e: $(VENV)/.dev  ## The stack in containers: from a clone to a reward, two households, images (needs a container engine)
 	@$(BIN)/python -m pytest -s tests/containers
@@ -133,6 +148,13 @@ $(VENV)/.torch: $(VENV)/.python
 $(VENV)/.all: $(VENV)/.torch pyproject.toml config/constraints.txt vendor/pycosat/pyproject.toml vendor/pycosat/pycosat.py
 	@echo "Installing what a swarm needs; this can take minutes"
 	@$(PIP) install $(WHEELS) -c config/constraints.txt ./vendor/pycosat -e '.[all]'
+	@touch $@
+
+# Compiled for any processor of this kind, not just for this one, and kept.
+$(VENV)/.gguf: $(VENV)/.dev config/constraints.txt
+	@ls $(LLAMA_WHEELS)/llama_cpp_python-$(LLAMA_VERSION)-* >/dev/null 2>&1 || { echo "Compiling llama.cpp; this takes minutes"; \
+		CMAKE_ARGS=-DGGML_NATIVE=OFF nice $(PIP) wheel --no-deps --wheel-dir $(LLAMA_WHEELS) llama-cpp-python==$(LLAMA_VERSION); }
+	@$(PIP) install --find-links $(LLAMA_WHEELS) -c config/constraints.txt -e '.[gguf]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.all

@@ -1,16 +1,17 @@
-"""How fast one account's rewards reach a chain, beside two ways that others send them.
+"""How fast one account's rewards reach a chain, in batches and one by one, beside two ways that others send them.
 
     python -m benchmarks.chain            # 500 rewards each way, mined at once and in blocks of a second
     python -m benchmarks.chain --smoke    # a few; writes only where it is told to
 
     receipt   a transaction, its receipt, the next one
     latest    the nonce as the latest block has it, sent without waiting: two of one block take the same nonce
-    ours      `Web3Chain.submit`, as the coordinator calls it: gas estimated, nonces counted here, raw transactions in
-              batches, receipts and events checked
+    ours      `Web3Chain.submit`, a transaction for each: gas estimated, nonces counted here, raw transactions many at a
+              time, receipts and events checked; so the coordinator sends to a contract that has no `submitRewards`
+    batched   the same, up to 50 rewards in a transaction, as the coordinator sends them wherever the contract takes it
 
 A real anvil and the real contract; each way has an account, a peer and a chain of its own. All sign with a key at hand:
-what identity adds is the same for each. `landed` is what the contract says at the end. Writes
-`benchmarks/results/chain.json` and `chain.svg`.
+what identity adds is the same for each. `landed` is what the contract says at the end; the rate counts rewards, not
+transactions. Writes `benchmarks/results/chain.json` and `chain.svg`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from web3.exceptions import Web3RPCError
 
 from services.chain.anvil import anvil_command, dies_with_parent
 from services.coordinator.abi import artifact
+from services.coordinator.batches import MOST
 from services.coordinator.chain import Landed
 from services.coordinator.settings import ARTIFACTS
 from services.coordinator.signer import Signed
@@ -92,7 +94,7 @@ Way = Callable[[Web3Chain, Key, str, Sequence[Reward]], Awaitable[None]]
 
 
 async def ours(chain: Web3Chain, key: Key, url: str, rewards: Sequence[Reward]) -> None:
-    """As the coordinator sends them."""
+    """As the coordinator sends them, together or one by one, as the chain's client was told."""
     results = await chain.submit(rewards)
     assert all(isinstance(one, Landed) for one in results)
 
@@ -136,7 +138,7 @@ def _sender(chain: Web3Chain, key: Key, url: str) -> tuple[Web3, Callable[[Rewar
     return web3, send
 
 
-WAYS: dict[str, Way] = {"receipt": by_receipt, "latest": by_latest, "ours": ours}
+WAYS: dict[str, Way] = {"receipt": by_receipt, "latest": by_latest, "ours": ours, "batched": ours}
 
 
 async def measure(way: str, block_s: int, count: int, binary: Path) -> dict[str, Any]:
@@ -144,7 +146,7 @@ async def measure(way: str, block_s: int, count: int, binary: Path) -> dict[str,
     rewards = [Reward(peer_id=PEER, round=0, stage=stage, points=stage) for stage in range(count)]
     with node(binary, block_s) as url:
         key = Key()
-        chain = Web3Chain(url, key, ARTIFACTS)
+        chain = Web3Chain(url, key, ARTIFACTS, most=MOST if way == "batched" else 1)
         await chain.deploy()
         await chain.submit([Registration(peer_id=PEER)])
         await chain.advance()
@@ -167,7 +169,7 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Transactions a second, by way and chain; what was lost beside them."""
+    """Rewards a second, by way and chain; what was lost beside them."""
     figure = canvas(7, 3)
     axes = figure.subplots()
     for index, block_s in enumerate(sorted({row["block_seconds"] for row in rows})):

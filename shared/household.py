@@ -68,6 +68,8 @@ class SwarmState(BaseModel):
     min_s: float | None = None  # of a round, seconds, as it is now; None where another household leads
     max_s: float | None = None
     quorum: float | None = None
+    clock_s: int = 0  # after so many seconds anybody may end a stage, by the contract's clock; 0: only who leads
+    proof_required: bool = False  # the contract registers peers only with proof of their key
     waiting: int = 0  # submissions in the outbox
     ledger: bool = False  # there is no chain: rounds run from a ledger on this machine
 
@@ -233,10 +235,15 @@ async def put_swarm_state(store: Store, state: SwarmState) -> None:
     await store.put(CHAIN, state.model_dump_json())
 
 
+async def told_pace(store: Store) -> Pace | None:
+    """How the founder wants rounds to be; None: there never was a word of it."""
+    text = await store.get(PACE)
+    return Pace.model_validate_json(text) if text else None
+
+
 async def pace(store: Store) -> Pace:
     """How the founder wants rounds to be."""
-    text = await store.get(PACE)
-    return Pace.model_validate_json(text) if text else Pace()
+    return await told_pace(store) or Pace()
 
 
 async def put_pace(store: Store, wanted: Pace) -> None:

@@ -54,6 +54,7 @@ class Invite(BaseModel):
     peers: tuple[Address, ...] = Field(min_length=1, max_length=MAX_PEERS)  # multiaddresses to join through
     game: str | None = Field(default=None, pattern=WORD)  # None: one of the founder's own, which others must have
     mix: str | None = Field(default=None, pattern=WORD)  # of questions, DATA_MIX
+    market: str | None = Field(default=None, pattern=ACCOUNT)  # the PredictionMarket; None: there is none
     expires: int = Field(ge=0, lt=MAX_TIME)  # unix seconds; nobody joins by it from then on, who has joined stays
 
     def variables(self) -> dict[str, str]:
@@ -64,6 +65,7 @@ class Invite(BaseModel):
             "CHAIN_ID": str(self.chain_id),
             "CHAIN_URL": self.chain_url,
             "INITIAL_PEERS": ",".join(self.peers),
+            "PRG_CONTRACT": self.market,
             "GAME": self.game,
             "DATA_MIX": self.mix,
         }

@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator, model_validator
 
+from shared.proof import Proof
+
 MAX_TEXT = 20_000  # characters of a question or a completion
 MAX_GROUPS = 256  # question groups in one peer's rollouts of a round
 MAX_COMPLETIONS = 64  # completions in a group
@@ -124,6 +126,7 @@ class Registration(Message):
 
     kind: Literal["registration"] = "registration"
     peer_id: PeerId
+    proof: Proof | None = None  # where the contract takes no account's word for it
 
     @property
     def key(self) -> str:

@@ -9,6 +9,8 @@
     HISTORY         coordinator --> identity,p2p (what the chain holds, of all peers of the swarm)
     ASKS            identity    --> trainer      (a question that the owner types)
     ANSWERS         trainer     --> identity     (its answer, in pieces)
+    WAGERS          trainer, identity --> coordinator   (bets on the market's games, and claims)
+    WAGERED         coordinator --> identity     (what became of them)
 
 A *work* stream has one reading service: each entry is handed to one of its consumers, is deleted when acked, and
 nothing is ever dropped: at its bound, `publish` refuses. A *broadcast* stream is read by everybody from where they
@@ -25,6 +27,7 @@ from pydantic import TypeAdapter
 
 from shared.asks import Ask, Piece
 from shared.messages import Event, Recorded, Rollouts, Round, Settled, Submission
+from shared.wagers import Wager, Wagered
 
 T = TypeVar("T")
 
@@ -65,6 +68,8 @@ EVENTS: Stream[Event] = Stream("events", Event, "broadcast", ("trainer", "p2p"),
 HISTORY: Stream[Recorded] = Stream("history", Recorded, "broadcast", ("coordinator",), ("identity", "p2p"), 100_000)
 ASKS: Stream[Ask] = Stream("asks", Ask, "work", ("identity",), ("trainer",), 32)
 ANSWERS: Stream[Piece] = Stream("answers", Piece, "broadcast", ("trainer",), ("identity",), 5_000)
+WAGERS: Stream[Wager] = Stream("wagers", Wager, "work", ("trainer", "identity"), ("coordinator",), 1_000)
+WAGERED: Stream[Wagered] = Stream("wagered", Wagered, "broadcast", ("coordinator",), ("identity",), 1_000)
 
 ALL: tuple[Stream[Any], ...] = (
     ROUNDS,
@@ -76,4 +81,6 @@ ALL: tuple[Stream[Any], ...] = (
     HISTORY,
     ASKS,
     ANSWERS,
+    WAGERS,
+    WAGERED,
 )

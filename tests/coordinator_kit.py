@@ -107,9 +107,10 @@ class Identity:
 
 
 class Node:
-    """One anvil; raises AnvilMissing where there is none."""
+    """One anvil, with more options if given; raises AnvilMissing where there is none."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._options = options
         self._binary = find_anvil(ROOT / ".cache")
         self.port, self.state = free_port(), folder / "chain.json"
         self.url = f"http://127.0.0.1:{self.port}"
@@ -118,6 +119,7 @@ class Node:
     def start(self) -> None:
         prepare_state(self.state)
         command = anvil_command(self._binary, host="127.0.0.1", port=self.port, state=self.state)
+        command += self._options
         self.process = subprocess.Popen(command)
         until = time.monotonic() + 15
         while True:

@@ -24,6 +24,8 @@ from shared.messages import (
     Trained,
     Winners,
 )
+from shared.proof import Proof
+from shared.wagers import Claim, Guess, Wagered
 
 ALICE = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N"
 BOB = "QmcZf59bWwK5XFi76CZX8cbJ4BhTzzA3gU1ZjYZcYW3dwt"
@@ -47,10 +49,18 @@ QUESTION = Question(
 RIGHT = Completion(text="<think> </think> <answer> 21 </answer>", finished=True)
 WRONG = Completion(text="<think> </think> <answer> 24 </answer>", finished=True)
 REWARD = Reward(peer_id=ALICE, round=7, stage=0, points=438)
+PROOF = Proof(
+    chain_id=685_685,
+    contract="0x" + "ef" * 20,
+    account="0x" + "cd" * 20,
+    public_key="08" * 299,
+    signature="5a" * 256,
+)
 HEARD = Heard(groups=4, informative=3, mean_reward=0.5)
 GOOD = Attempt(text=RIGHT.text, reward=1.0)
 BAD = Attempt(text=WRONG.text, reward=0.0)
 
+GUESS = Guess(peer_id=ALICE, game=0, clue=1, choice=2, tokens=40, chances=(0.1, 0.0, 0.7, 0.2))
 EXAMPLES: tuple[Message, ...] = (
     Round(number=7, stage=1, stages=3, opened_at=1_767_225_600.0, deadline=1_767_225_620.0),
     QUESTION,
@@ -63,7 +73,7 @@ EXAMPLES: tuple[Message, ...] = (
         groups=(Group(question=QUESTION, completions=(RIGHT, WRONG)),),
         informative=1,
     ),
-    Registration(peer_id=ALICE),
+    Registration(peer_id=ALICE, proof=PROOF),
     REWARD,
     Winners(peer_id=ALICE, round=7, winners=(BOB,)),
     Settled(submission=REWARD, outcome="landed", transaction="0x" + "ab" * 32, block=12),
@@ -106,6 +116,9 @@ EXAMPLES: tuple[Message, ...] = (
     Exchanged(at=1_767_225_612.0, round=7, bytes_sent=81_920, bytes_received=40_960, accepted=2, rejected={"late": 1}),
     Ask(id="0f" * 16, at=1_767_225_613.0, question="What is 3 * 7?"),
     Piece(ask="0f" * 16, place=0, peer_id=ALICE, round=7, text="<think> 3 * 7", done=False),
+    GUESS,
+    Claim(peer_id=ALICE, game=0),
+    Wagered(wager=GUESS, outcome="landed", transaction="0x" + "3c" * 32),
 )
 
 

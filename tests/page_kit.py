@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 from redis.asyncio import Redis
 
+from shared.exams import put_exam_board
 from shared.household import (
     Activity,
     PeerNote,
@@ -36,8 +37,10 @@ from tests.page_messages import (
     PASSPHRASE,
     PEERS,
     TASKS,
+    exam_board,
     landed,
     notes,
+    put_market,
     recorded,
     sampled,
     state,
@@ -95,6 +98,8 @@ class Household:
             await put_activity(store, peer, Activity(phase=phase, round=141, since=time.time()))
         await put_hosted_peers(store, PEERS)
         await put_peer_notes(store, notes())
+        await put_exam_board(store, exam_board())
+        await put_market(store)
 
     async def report(self, store: RedisStore, told: ServiceState) -> None:
         await put_service_state(store, told)

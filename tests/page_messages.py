@@ -6,8 +6,11 @@ import time
 from hashlib import sha256
 from typing import Any
 
+from shared.exams import ExamBoard, ExamRow
 from shared.household import PeerNote, ServiceState, SwarmState
+from shared.market import CLUE, STATE, Clue, MarketState, Placed, Played, Table, put_played, write
 from shared.messages import Attempt, Recorded, Sampled, Settled, Submission
+from shared.queue import Store
 
 PEERS = [f"Qm{sha256(str(n).encode()).hexdigest().replace('0', 'x')[:44]}" for n in range(3)]
 OTHERS = [f"Qm{sha256(f'other{n}'.encode()).hexdigest().replace('0', 'y')[:44]}" for n in range(14)]
@@ -44,6 +47,55 @@ TASKS = [
     ),
 ]
 DATASETS = ("basic_arithmetic", "lcm", "fraction_simplification", "number_filtering")
+
+
+def exam_board() -> ExamBoard:
+    """What the judge says: three peers sat exams."""
+    rows = [
+        ExamRow(
+            user_id=peer,
+            model_name="Qwen/Qwen3-0.6B",
+            exams=28,
+            pass_at_1=rate,
+            low=rate - 0.14,
+            high=rate + 0.12,
+            mean_score=rate,
+            fixed_exams=13 * (rate > 0.5),
+            fixed_pass_at_1=0.77 if rate > 0.5 else None,
+            round=140,
+        )
+        for peer, rate in zip(PEERS, (0.82, 0.71, 0.43), strict=True)
+    ]
+    return ExamBoard(bank="six", peers=3, rows=tuple(rows))
+
+
+async def put_market(store: Store) -> None:
+    """A prediction market: one game is on, and some are over."""
+    choices, chances = ("14", "21", "24", "9"), (0.1, 0.62, 0.2, 0.08)
+
+    def table(game: int, **changes: Any) -> Table:
+        told = {"game": game, "state": "open", "choices": 4, "clues": 3, "shown": 2, "answer": None, "reveal_by": 2**40}
+        return Table(**{**told, "commitment": "0x", "bets": (5, 60, 25, 0), "weights": (15, 150, 60, 0), **changes})
+
+    def game(number: int) -> Played:
+        bets = tuple(Placed(peer=peer, clue=0, choice=1, tokens=20, chances=chances) for peer in PEERS)
+        ended = table(number, state="answered", answer=1 if number % 3 else 2)
+        paid = {peer: 26 for peer in PEERS} if number % 3 else {}
+        return Played(swarm="s", table=ended, question=TASKS[0][1], choices=choices, placed=bets, paid=paid)
+
+    state = MarketState(
+        swarm="s",
+        contract=ADDRESS,
+        deals=True,
+        round_tokens=100,
+        granted=900,
+        balances=dict.fromkeys(PEERS, 120),
+        game=table(12),
+    )
+    clue = f"{TASKS[0][1]}\nIt is not: 9"
+    await write(store, STATE, state)
+    await write(store, CLUE, Clue(game_id=12, clue_id=1, rounds_remaining=2, clue=clue, choices=choices))
+    await put_played(store, [game(number) for number in range(12)])
 
 
 def notes() -> list[PeerNote]:

@@ -1,5 +1,6 @@
 """The chain's life: anvil as a child, its state made whole before it starts and copied while it runs.
 
+    others --gate.py, harmless calls only--> anvil, on this machine only
     prepare_state --> anvil --state.json, every second--> keep_copy, every few seconds --> state.json.copy
                         |
     health <--block number
@@ -14,9 +15,11 @@ import contextlib
 import logging
 import shutil
 import signal
+from typing import Any
 
 from services.chain import metrics
 from services.chain.anvil import anvil_command, dies_with_parent, newest_block
+from services.chain.gate import gate_to, listen, unused_port
 from services.chain.settings import ChainSettings
 from services.chain.state import keep_copy, prepare_state
 from shared.errors import SwarmError
@@ -45,44 +48,55 @@ async def _serve(settings: ChainSettings) -> None:
     stop = asyncio.Event()
     for sig in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sig, stop.set)
-    with serve_http(health, settings.http_host, settings.http_port) as port:
-        origin = prepare_state(settings.state_file)
-        anvil = await asyncio.create_subprocess_exec(*_command(settings))
-        log.info("anvil is on port %d, its state is %s, health on port %d", settings.chain_port, origin, port)
-        work = [asyncio.create_task(_watch(settings, health)), asyncio.create_task(anvil.wait())]
-        told = asyncio.create_task(stop.wait())
-        await asyncio.wait([*work, told], return_when=asyncio.FIRST_COMPLETED)
-        for task in (work[0], told):
-            task.cancel()
+    with (
+        serve_http(health, settings.http_host, settings.http_port) as port,
+        contextlib.closing(listen(settings.chain_host, settings.chain_port)) as sock,
+    ):
+        origin, inner = prepare_state(settings.state_file), settings.anvil_port or unused_port()
+        anvil = await asyncio.create_subprocess_exec(*_command(settings, inner))
+        said = "the chain is on port %d, anvil itself on 127.0.0.1:%d, its state is %s, health on port %d"
+        log.info(said, settings.chain_port, inner, origin, port)
+        async with gate_to(inner, sock) as gate:
+            watch = asyncio.create_task(_watch(inner, settings, health))
+            await _first_of(watch, gate, asyncio.create_task(anvil.wait()), asyncio.create_task(stop.wait()))
         if not stop.is_set():
             if anvil.returncode is None:
                 anvil.kill()
-                await work[0]  # says why
+                for task in (watch, gate):
+                    if task.done() and not task.cancelled():
+                        task.result()  # says why
             raise SwarmError(f"anvil ended with {anvil.returncode}", "it is started again; see what it said before")
         await _end(anvil)
 
 
-def _command(settings: ChainSettings) -> list[str]:
+async def _first_of(*tasks: asyncio.Task[Any]) -> None:
+    """Wait until one has ended; the first, which never ends by itself, is cancelled then."""
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in (tasks[0], tasks[-1]):
+        task.cancel()
+
+
+def _command(settings: ChainSettings, port: int) -> list[str]:
     binary = shutil.which(settings.anvil)
     if binary is None:
         raise SwarmError(f"there is no {settings.anvil} to be run", "install anvil, or set ANVIL_BIN to it")
     return dies_with_parent(
         anvil_command(
             binary,
-            host=settings.chain_host,
-            port=settings.chain_port,
+            host="127.0.0.1",
+            port=port,
             chain_id=settings.chain_id,
             state=settings.state_file,
         )
     )
 
 
-async def _watch(settings: ChainSettings, health: Health) -> None:
+async def _watch(port: int, settings: ChainSettings, health: Health) -> None:
     """Ask for the newest block, and keep a copy of every state that is whole."""
     copied_at, looks = 0, 0
     while True:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # silence makes the health age
-            block = await asyncio.to_thread(newest_block, settings.chain_port)
+            block = await asyncio.to_thread(newest_block, port)
             metrics.BLOCK.set(block)
             health.facts["block"] = block
             health.beat()

@@ -15,6 +15,7 @@ class ChainSettings(ServiceSettings):
     anvil: str = Field(min_length=1)
     chain_host: str = Field(min_length=1)
     chain_port: int = Field(gt=0, lt=65536)
+    anvil_port: int = Field(ge=0, lt=65536)  # 0: any free one
     chain_id: int = Field(gt=0)
     state: Path | None
 

@@ -1,15 +1,18 @@
 """`rlswarm`: found a swarm, look at it, stop it.
 
 up --local, init, join --> services.local: supervisord --> Redis, anvil, the services
-invite --> services.identity.admin --> identity
+invite, allow, disallow, hand-over --> services.identity.admin --> identity, coordinator
 eval --> services.trainer.evaluation, in a process of its own
 plot --> services.trainer.tracking.curves, on the run's history files
+publish, export, merge --> services.publisher, in a process of its own
 status, logs, down, pause, resume, pace, bootnodes --> the run's folder, supervisord's socket, Redis
+doctor --> services.doctor, and a look at this machine
 login, identity, explain-reward --> the page's REST API, services.identity.admin
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -18,7 +21,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from services.cli.options import ModelOption, NameOption, PeersOption, run_name
 from services.cli.own import COMMANDS
@@ -32,6 +34,9 @@ app = typer.Typer(
     help="A self-hosted swarm that trains language models together by reinforcement learning.",
     pretty_exceptions_enable=False,
 )
+
+export = typer.Typer(no_args_is_help=True, help="Make files of a run's model for other programs.")
+app.add_typer(export, name="export")
 
 
 @app.command()
@@ -132,7 +137,9 @@ def chain(name: NameOption = None, port: Annotated[int, typer.Option(help="To li
     folder = find_run(settings.runs_dir, name)
     if Supervisor(folder).alive():
         raise SwarmError(f"{folder.root.name} is up, and so is its chain", "see rlswarm status")
-    told = chain_environment(folder, find_anvil(settings.cache_dir.absolute()), port)
+    told, plan = chain_environment(folder, find_anvil(settings.cache_dir.absolute()), port), folder.read_plan()
+    if plan is not None and plan.chain_id is not None:
+        told["CHAIN_ID"] = str(plan.chain_id)
     command = [sys.executable, "-m", "services.chain"]
     os.execve(sys.executable, command, {**os.environ, **told})  # noqa: S606 - no shell: becomes the chain
 
@@ -166,8 +173,15 @@ def identity(context: typer.Context, name: NameOption = None) -> None:
 
 @app.command(name="eval")
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A run (or RUN/PEER), `embedded`, a model of the hub, or a folder.")],
+    model: Annotated[
+        str | None, typer.Argument(help="A run (or RUN/PEER), `embedded`, a model of the hub, or a folder.")
+    ] = None,
     before: Annotated[str | None, typer.Option(help="Another one, to compare with on the same questions.")] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="A server that speaks OpenAI's API, http://host:8000/v1: compare with it.")
+    ] = None,
+    served: Annotated[str | None, typer.Option("--model", help="The name of the model there.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Requests to the endpoint at a time.")] = 8,
     mix: Annotated[
         str | None, typer.Option(help="Of questions: easy, six, nine, gsm, ... (default: DATA_MIX).")
     ] = None,
@@ -183,24 +197,68 @@ def evaluate(
     from services.cli.evaluate import run_eval
 
     options = [f"--questions={questions}", f"--samples={samples}", f"--seed={seed}"]
-    options += [
-        f"--{name}={given}" for name, given in (("mix", mix), ("base", base), ("out", out), ("plot", plot)) if given
-    ]
+    told = {"mix": mix, "base": base, "out": out, "plot": plot, "endpoint": endpoint, "model": served}
+    options += [f"--{name}={given}" for name, given in told.items() if given]
+    options += [f"--concurrency={concurrency}"] if endpoint else []
     raise typer.Exit(run_eval(local_settings().runs_dir, before, model, [*options, *(["--json"] if as_json else [])]))
 
 
 @app.command()
-def doctor() -> None:
-    """Check that this machine can run a swarm, and say what to do if not."""
-    from services.cli.doctor import run_checks
+def publish(
+    name: NameOption = None,
+    peer: Annotated[str | None, typer.Option(help="Whose checkpoint, by its id (default: the latest).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only make the repository's folder, for a look.")] = False,
+    out: Annotated[Path | None, typer.Option(help="That folder (default: in the run's, under `published`).")] = None,
+) -> None:
+    """Evaluate a run's newest checkpoint, and make it a repository of the Hugging Face hub: model, card, plots."""
+    from services.cli.publish import run_publish
 
-    console = Console(highlight=False)
-    checks = run_checks(local_settings())
-    for check in checks:
-        mark = {True: "[green]ok  [/]", None: "[yellow]note[/]", False: "[red]bad [/]"}[check.ok]
-        remedy = f": {check.remedy}" if check.remedy and not check.ok else ""
-        console.print(f"{mark} {check.name:<9} {check.found}{remedy}", soft_wrap=True)
-    raise typer.Exit(1 if any(check.ok is False for check in checks) else 0)
+    raise typer.Exit(run_publish(find_run(local_settings().runs_dir, name), peer, out, dry_run=dry_run))
+
+
+@app.command()
+def merge(
+    parents: Annotated[list[str], typer.Argument(help="Published models of one base: folders, or hub repositories.")],
+    out: Annotated[Path, typer.Option(help="The folder to be made.")] = Path("merged"),
+    method: Annotated[str, typer.Option(help="linear | task-arithmetic")] = "linear",
+    weights: Annotated[str, typer.Option(help="One number for each, as 1,2,1 (default: equal).")] = "",
+    scale: Annotated[float, typer.Option(help="Of the summed changes, by task arithmetic.")] = 1.0,
+) -> None:
+    """Make one model of several peers', and keep it if it is better than each on held-out questions."""
+    from services.cli.publish import run_merge
+
+    raise typer.Exit(run_merge(parents, out, method, weights, scale))
+
+
+@export.command()
+def gguf(
+    name: NameOption = None,
+    peer: Annotated[str | None, typer.Option(help="Whose checkpoint, by its id (default: the latest).")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder (default: `gguf` in the run's).")] = None,
+) -> None:
+    """Make files for llama.cpp and Ollama of a run's newest checkpoint, each compared with the model."""
+    from services.cli.publish import run_export
+
+    raise typer.Exit(run_export(find_run(local_settings().runs_dir, name), peer, out))
+
+
+@app.command()
+def doctor(
+    name: NameOption = None, as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False
+) -> None:
+    """Check that this machine can run a swarm and that its run is well, and say what to do if not.
+
+    Exit code 0: fit; 1: the machine is not; 2: the settings are not; 3: what it talks to is not.
+    """
+    from services.cli.doctor import run_checks
+    from services.doctor.check import as_json as told
+    from services.doctor.check import as_line, exit_code
+
+    settings = local_settings()
+    folder = find_run(settings.runs_dir, name) if name or any(settings.runs_dir.glob("*/plan.json")) else None
+    checks = run_checks(settings, folder)
+    print(json.dumps(told(checks)) if as_json else "\n".join(map(as_line, checks)))
+    raise typer.Exit(exit_code(checks))
 
 
 def main() -> None:

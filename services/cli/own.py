@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -9,6 +10,13 @@ import typer
 from services.cli.options import DaysOption, HostOption, ModelOption, NameOption, PeersOption, host_name, run_name
 from services.local.folder import RunFolder, find_run
 from services.local.settings import local_settings
+
+
+class OnOff(StrEnum):
+    """A switch."""
+
+    ON = "on"
+    OFF = "off"
 
 
 def init(
@@ -97,4 +105,41 @@ def bootnodes(
     print(*(change_bootnodes(folder, addresses or [], ours=ours) if changes else show_bootnodes(folder)), sep="\n")
 
 
-COMMANDS = (init, invite, join, pause, resume, pace, bootnodes)
+def allow(
+    addresses: Annotated[list[str] | None, typer.Argument(help="Accounts to put on the list, with checksum.")] = None,
+    only_listed: Annotated[
+        OnOff | None, typer.Option("--only-listed", help="Whether only accounts on the list take part.")
+    ] = None,
+    name: NameOption = None,
+) -> None:
+    """Show who may take part in the swarm that a run owns, or let accounts in."""
+    from services.cli.swarm import order
+
+    switch = [f"--only-listed={only_listed.value}"] if only_listed else []
+    raise typer.Exit(order(find_run(local_settings().runs_dir, name), ["allow", *(addresses or []), *switch]))
+
+
+def disallow(
+    addresses: Annotated[list[str], typer.Argument(help="Accounts to take off the list, with checksum.")],
+    name: NameOption = None,
+) -> None:
+    """Take accounts off the list; with --only-listed on, the contract takes nothing of theirs from then on."""
+    from services.cli.swarm import order
+
+    raise typer.Exit(order(find_run(local_settings().runs_dir, name), ["disallow", *addresses]))
+
+
+def hand_over(
+    address: Annotated[str, typer.Argument(help="The account of the owner to be, with checksum.")],
+    leave: Annotated[bool, typer.Option("--leave", help="Give up all of this household's roles.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    name: NameOption = None,
+) -> None:
+    """Make another household's account the owner of the swarm, who leads its rounds from then on."""
+    from services.cli.swarm import order
+
+    options = ["--leave"] * leave + ["--yes"] * yes
+    raise typer.Exit(order(find_run(local_settings().runs_dir, name), ["hand-over", address, *options]))
+
+
+COMMANDS = (init, invite, join, pause, resume, pace, bootnodes, allow, disallow, hand_over)

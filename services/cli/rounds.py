@@ -118,6 +118,8 @@ def words(wanted: Pace, state: SwarmState) -> str:
         f"a round lasts {_number(wanted.min_s, ' s')} at least and {_number(wanted.max_s, ' s')} at most",
         f"{_number(wanted.quorum and 100 * wanted.quorum, ' %')} of the peers end it early",
     ]
+    if state.clock_s:
+        parts.append(f"other households may end one after {state.clock_s} s")
     return "; ".join(parts)
 
 

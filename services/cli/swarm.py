@@ -56,6 +56,13 @@ def invite(folder: RunFolder, days: int) -> int:
     return administer(folder, ["invite", "--days", str(days)])
 
 
+def order(folder: RunFolder, arguments: list[str]) -> int:
+    """An order of the swarm's owner, to a run that is up; the exit code. Raises SwarmError."""
+    if not Supervisor(folder).alive():
+        raise SwarmError(f"the run {folder.root.name} is not up", f"rlswarm up --local --name {folder.root.name}")
+    return administer(folder, arguments)
+
+
 def run_join(text: str, name: str | None, asked: Asked, settings: LocalSettings, *, with_table: bool) -> int:
     """Take part in the swarm of an invite; the exit code, 2 if the invite will not do. Raises SwarmError."""
     told = parse(text, None).invite

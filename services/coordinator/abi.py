@@ -10,7 +10,13 @@ from typing import Any
 
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
-from eth_utils.abi import abi_to_signature, event_abi_to_log_topic, function_abi_to_4byte_selector
+from eth_utils.abi import (
+    abi_to_signature,
+    event_abi_to_log_topic,
+    function_abi_to_4byte_selector,
+    get_abi_input_types,
+    get_abi_output_types,
+)
 
 from shared.errors import SwarmError
 
@@ -44,8 +50,8 @@ class Interface:
     def __init__(self, abi: Abi) -> None:
         functions = {abi_to_signature(entry): entry for entry in abi if entry["type"] == "function"}  # type: ignore[arg-type]
         self._selectors = {name: function_abi_to_4byte_selector(entry) for name, entry in functions.items()}  # type: ignore[arg-type]
-        self._inputs = {name: [part["type"] for part in entry["inputs"]] for name, entry in functions.items()}
-        self._outputs = {name: [part["type"] for part in entry["outputs"]] for name, entry in functions.items()}
+        self._inputs = {name: get_abi_input_types(entry) for name, entry in functions.items()}  # type: ignore[arg-type]
+        self._outputs = {name: get_abi_output_types(entry) for name, entry in functions.items()}  # type: ignore[arg-type]
         self._events = {entry["name"]: entry for entry in abi if entry["type"] == "event"}
         self._errors = {
             "0x" + function_abi_to_4byte_selector(entry).hex(): entry["name"]  # type: ignore[arg-type]
@@ -85,7 +91,11 @@ class Interface:
             data = found[0] if found else ""
         if "revert" not in message.lower() and answer.get("code") != 3:
             return None
-        return str(self._errors.get(data[:10], data or message))
+        return self.error_named(data) if data else message
+
+    def error_named(self, data: str) -> str:
+        """A custom error by name, from what a call reverted with (0x...); the data itself if it is none."""
+        return str(self._errors.get(data[:10], data))
 
 
 def word(number: int) -> str:

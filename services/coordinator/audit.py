@@ -15,7 +15,7 @@ from rlp import decode
 
 from services.coordinator.abi import Interface, artifact
 from services.coordinator.calls import call_of
-from services.coordinator.ledger import SUBMISSION, first_seal, sealed
+from services.coordinator.entries import SUBMISSION, first_seal, sealed
 from services.coordinator.settings import ARTIFACTS
 from shared.errors import SwarmError
 

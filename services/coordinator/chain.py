@@ -10,6 +10,8 @@ from shared.errors import SwarmError
 from shared.messages import Recorded, Submission
 
 Owner = Literal["us", "stranger", "nobody"]
+Role = Literal["OWNER_ROLE", "BOOTNODE_MANAGER_ROLE", "STAGE_MANAGER_ROLE"]
+ROLES: tuple[Role, ...] = ("OWNER_ROLE", "BOOTNODE_MANAGER_ROLE", "STAGE_MANAGER_ROLE")
 
 
 class ChainError(SwarmError):
@@ -34,7 +36,10 @@ class Head:
     stage: int
     stages: int  # in a round
     bootnodes: tuple[str, ...]  # multiaddresses
+    stage_s: int | None  # after so many seconds anybody may end a stage; 0: nobody; None: the contract has no clock
+    due_at: float | None  # unix seconds, by the time of the blocks, when that is for the open stage; None: never
     forgot: bool  # True: the chain no longer knows a block it had shown us since the last look
+    proof_required: bool = False  # peers are registered only with proof of their key
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,36 @@ class Chapter:
     complete: bool  # there is no later block now
 
 
+@dataclass(frozen=True)
+class Listing:
+    """Who may take part."""
+
+    only: bool  # True: nobody but these
+    accounts: tuple[str, ...]  # with checksum
+
+
+class Owned(Protocol):
+    """What an owner does. What changes something gives the transaction's hash; all raise ChainError."""
+
+    async def listing(self) -> Listing:
+        """The allow list, and whether it counts."""
+
+    async def list_accounts(self, accounts: Sequence[str], *, listed: bool) -> str:
+        """Put accounts on the list, or take them off."""
+
+    async def only_listed(self, on: bool) -> str:
+        """Let only those on the list take part, or everybody; the other rules stay."""
+
+    async def roles(self, account: str) -> frozenset[Role]:
+        """What an account may do."""
+
+    async def grant(self, role: Role, account: str) -> str:
+        """Give a role."""
+
+    async def revoke(self, role: Role, account: str) -> str:
+        """Take a role away."""
+
+
 class Chain(Protocol):
     """One account's view of one SwarmCoordinator. Every call raises ChainError when the chain cannot be used now."""
 
@@ -80,6 +115,10 @@ class Chain(Protocol):
     @property
     def contract(self) -> str | None:
         """The contract's address; None until `use` or `deploy`."""
+
+    @property
+    def owned(self) -> Owned | None:
+        """What an owner does with the contract; None: it has no accounts but ours."""
 
     def use(self, contract: str) -> None:
         """Talk to this contract from now on, and forget what was known of another."""
@@ -118,7 +157,7 @@ class Chain(Protocol):
         """
 
     async def submit(self, submissions: Sequence[Submission]) -> list[Landed | Reverted]:
-        """Send each in a transaction of its own, in this order, and wait until all are settled."""
+        """Send all, and wait until they are settled: rewards, which may share a transaction, then the rest in order."""
 
     async def set_stages(self, count: int) -> None:
         """Give rounds so many stages, and wait until that is on the chain."""
@@ -126,5 +165,11 @@ class Chain(Protocol):
     async def set_bootnodes(self, addresses: Sequence[str]) -> None:
         """Put these multiaddresses on the contract in the place of those there, and wait until they are."""
 
+    async def set_clock(self, stage_s: int) -> None:
+        """Let anybody end a stage that has lasted so many seconds (0: nobody), and wait until that is on the chain."""
+
     async def advance(self) -> None:
         """Go on to the next stage or round, and wait until it is on the chain."""
+
+    async def advance_if_due(self) -> bool:
+        """The same as anybody may, by the contract's clock; False: it is not due, or somebody else came first."""

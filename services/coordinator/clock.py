@@ -4,7 +4,9 @@ chain --look--> forgotten anything? --> SUBMISSIONS (again)
                 another round?      --> ROUNDS
                 paused, going on?   --> ROUNDS
                 tick(state, now)    --> Advance: chain, Extend: ROUNDS, Finish: SwarmState.finished
+                the founder's word  --> chain (stages, clock, bootnodes)
                 bootnodes, state    --> store
+owner's orders --> orders.py --> chain
 """
 
 from __future__ import annotations
@@ -14,25 +16,26 @@ import time
 from collections.abc import Callable
 
 from services.coordinator import metrics
+from services.coordinator.attendance import Attendance
 from services.coordinator.books import Books, Opened
 from services.coordinator.bootnodes import pointed
-from services.coordinator.chain import Chain, ChainError, Head
+from services.coordinator.chain import Chain, ChainDown, ChainError, Head
 from services.coordinator.contract import Contract
+from services.coordinator.founder import staged, timed
+from services.coordinator.herald import Herald
 from services.coordinator.link import Link
-from services.coordinator.pace import rules_of
+from services.coordinator.orders import obey
+from services.coordinator.pace import clock_of, rules_of
 from services.coordinator.recall import Recall
-from services.coordinator.rounds import Advance, ClockState, Extend, Finish, Rules, is_final, tick
+from services.coordinator.rounds import Advance, ClockState, Due, Extend, Finish, Rules, jumped, tick, turn
 from services.coordinator.settings import ClockSettings
 from services.coordinator.verdicts import Standing
-from shared.household import LEASE, SwarmState, hosted_peers, pace, put_bootnodes, put_swarm_state
-from shared.messages import Round
-from shared.queue import Entry
-from shared.streams import ROUNDS, SUBMISSIONS
+from shared.household import pace, told_pace
 
 log = logging.getLogger(__name__)
 
 ROLE_S = 20.0  # between two questions whether our account may advance rounds
-RECENT_ROUNDS = 3  # who voted in one of these is waited for
+REST_S = 1.0  # between two questions whether a stage is due
 
 
 class Clock:
@@ -55,11 +58,16 @@ class Clock:
         self._asked_at = float("-inf")  # when we asked for them
         self._opened: Opened | None = None
         self._life = ""  # of the store, see `Store.life`
-        self._past: dict[int, frozenset[str]] = {}  # voters of the rounds before the open one
+        self._looked: tuple[float, float] | None = None  # when: time of day, and monotonic seconds
+        self._rests_until = float("-inf")  # from the contract's clock, monotonic seconds
+        self._attendance = Attendance(chain, self._store)
+        self._herald = Herald(chain, link, books, ledger=settings.ledger)
 
     async def step(self) -> None:
         """One look, and what follows from it."""
-        head = await pointed(self._chain, self._contract, self._link, await self._staged(await self._contract.head()))
+        head = await self._shaped(await self._contract.head())
+        if await obey(self._chain, self._store):
+            self._asked_at = float("-inf")
         opened = await self._opening(head)
         await self._remind(opened)
         await self._recall.after(head)
@@ -67,11 +75,11 @@ class Clock:
         opened = await self._pause(opened, rules)
         # One look catches up with all rounds that are over: nobody waits a poll for each.
         while isinstance(action := tick(await self._state(head, opened, rules), self._now()), Advance):
-            self._asked_at = float("-inf")  # if this fails, our role may be gone
             try:
-                await self._chain.advance()
+                if not await self._advance(action, rules):
+                    break
             except ChainError:
-                await self._publish(head, opened, rules)  # what was seen holds, whether or not we may sign
+                await self._tell(head, opened, rules)  # what was seen holds, whether or not we may sign
                 raise
             metrics.ADVANCED.inc()
             head = await self._contract.head()
@@ -82,23 +90,38 @@ class Clock:
             log.info("the last round is over")
             opened = opened.model_copy(update={"finished": True})
             await self._keep(opened)
-        await self._publish(head, opened, rules)
+        await self._tell(head, opened, rules)
 
     # ---- rounds ----
 
-    async def _staged(self, head: Head) -> Head:
-        """The contract with as many stages in a round as the founder wants; where that fails, as it is."""
-        wanted, health = self._settings.wanted_stages, self._link.context.health
-        if wanted is None or wanted == head.stages or not (await self._known_rules()).leads:
-            return head
+    async def _advance(self, action: Advance, rules: Rules) -> bool:
+        """Go on to the next stage; False: not now. Raises ChainError where it is ours to do."""
+        if not action.by_clock:
+            self._asked_at = float("-inf")  # if this fails, our role may be gone
+            await self._chain.advance()
+            return True
+        if time.monotonic() < self._rests_until:
+            return False
+        self._rests_until = time.monotonic() + REST_S
         try:
-            await self._chain.set_stages(wanted)
+            advanced = await self._chain.advance_if_due()
+        except ChainDown:
+            raise
         except ChainError as error:
-            health.degrade("stages", f"rounds have {head.stages} of them and not {wanted}: {error}")
-            return head
-        health.heal("stages")
-        log.info("rounds have %d stages now", wanted)
-        return await self._contract.head()
+            if rules.leads:
+                raise
+            self._link.context.health.degrade("turn", f"a round that is due cannot be ended from here: {error}")
+            return False
+        self._link.context.health.heal("turn")
+        return advanced
+
+    async def _shaped(self, head: Head) -> Head:
+        """The contract as the founder wants it; its bootnodes, too."""
+        parts = (self._chain, self._contract, self._link)
+        if (await self._known_rules()).leads:
+            head = await staged(*parts, head, self._settings.wanted_stages)
+            head = await timed(*parts, head, clock_of(await told_pace(self._store)))
+        return await pointed(*parts, head)
 
     async def _opening(self, head: Head) -> Opened:
         """The open round; announced if it was not open at the last look."""
@@ -125,7 +148,7 @@ class Clock:
         if before is not None and before.swarm == swarm:
             metrics.LASTED.observe(now - before.opened_at)
         await self._keep(opened)
-        await self._announce(opened, rules)
+        await self._herald.announce(opened, rules)
         return opened
 
     async def _resume(self, before: Opened, rules: Rules) -> Opened:
@@ -133,19 +156,19 @@ class Clock:
         last = rules.max_rounds is not None and before.number + 1 >= rules.max_rounds
         opened = before.model_copy(update={"finished": before.finished and last})
         await self._keep(opened)
-        await self._announce(opened, rules)
+        await self._herald.announce(opened, rules)
         return opened
 
     async def _extend(self, opened: Opened, action: Extend, rules: Rules) -> Opened:
         """Give the open round more time; of a paused swarm that is nothing to speak of."""
         if not rules.paused:
             metrics.EXTENDED.inc()
-            went_back = action.opened_at is not None
-            log.info("round %d goes on: %s", opened.number, "the clock went back" if went_back else _why(rules))
+            moved = action.opened_at is not None
+            log.info("round %d goes on: %s", opened.number, "the time of day was moved" if moved else _why(rules))
         opened_at = opened.opened_at if action.opened_at is None else action.opened_at
         opened = opened.model_copy(update={"opened_at": opened_at, "deadline": action.deadline})
         await self._keep(opened)
-        await self._announce(opened, rules)
+        await self._herald.announce(opened, rules)
         return opened
 
     async def _pause(self, opened: Opened, rules: Rules) -> Opened:
@@ -155,7 +178,7 @@ class Clock:
         log.info("the founder %s the swarm in round %d", "pauses" if rules.paused else "resumes", opened.number)
         opened = opened.model_copy(update={"paused": rules.paused})
         await self._keep(opened)
-        await self._announce(opened, rules)
+        await self._herald.announce(opened, rules)
         return opened
 
     async def _remind(self, opened: Opened) -> None:
@@ -165,14 +188,14 @@ class Clock:
         if self._life:
             log.warning("the queue was restarted: telling it again that round %d is open", opened.number)
             await self._keep(opened)
-            await self._announce(opened, await self._known_rules())
+            await self._herald.announce(opened, await self._known_rules())
         self._life = life
 
     async def _begin_anew(self, before: Opened, head: Head) -> Opened:
         """Another swarm than at the last look: what is known of the one before does not hold."""
         log.warning("this is another chain or contract than before: the swarm begins anew at round %d", head.round)
         self._opened, self._asked_at = None, float("-inf")
-        self._past.clear()
+        self._attendance.forget()
         await self._recall.begin_anew()
         return before.model_copy(update={"forgotten": max(before.reached, before.forgotten or (0, 0))})
 
@@ -180,25 +203,6 @@ class Clock:
         await self._books.put_opened(opened)
         self._opened = opened
         self._link.standing, self._link.swarm = Standing(opened.reached, opened.forgotten), opened.swarm
-
-    async def _announce(self, opened: Opened, rules: Rules) -> None:
-        """Tell the household, once: after a restart the same word stands there already."""
-        if rules.max_rounds is not None and opened.number >= rules.max_rounds:
-            return
-        message = Round(
-            number=opened.number,
-            stage=opened.stage,
-            stages=opened.stages,
-            opened_at=opened.opened_at,
-            deadline=opened.deadline,
-            final=is_final(rules, opened.number) and opened.stage + 1 >= opened.stages,
-            swarm=opened.swarm,
-            paused=opened.paused,
-        )
-        last: Entry[Round] | None = await self._queue.last(ROUNDS)
-        if last is None or last.message != message:
-            await self._queue.publish(ROUNDS, message)
-            log.info("round %d, stage %d is open%s", opened.number, opened.stage, ", the last" * message.final)
 
     async def _known_rules(self) -> Rules:
         """The rules as they are now. Our role is asked for now and then, because the contract's owners change it."""
@@ -213,11 +217,7 @@ class Clock:
         return rules_of(self._settings, await pace(self._store), may_advance=self._may)
 
     async def _state(self, head: Head, opened: Opened, rules: Rules) -> ClockState:
-        voted = await self._chain.voters(head.round)
-        through = voted if head.stage + 1 >= head.stages else await self._chain.rewarded(head.round, head.stage)
-        expected = through | await self._expected(head)
-        metrics.EXPECTED.set(len(expected))
-        metrics.VOTERS.set(len(through))
+        through, expected = await self._attendance.of(head)
         return ClockState(
             rules=rules,
             number=head.round,
@@ -228,54 +228,21 @@ class Clock:
             voters=len(through),
             expected=len(expected),
             reached=opened.reached,
+            due=self._due(head),
+            jump=self._jump(),
         )
 
-    async def _expected(self, head: Head) -> frozenset[str]:
-        """Our own peers that somebody trains, and all that voted lately."""
-        leased = {key.removeprefix(LEASE) for key in await self._store.keys(LEASE)}
-        ours = leased.intersection(await hosted_peers(self._store))
-        recent = range(max(0, head.round - RECENT_ROUNDS), head.round)
-        self._past = {number: self._past.get(number) or await self._chain.voters(number) for number in recent}
-        return frozenset(ours).union(*self._past.values())
+    def _jump(self) -> float:
+        before, self._looked = self._looked, (self._now(), time.monotonic())
+        return jumped(self._looked[0] - before[0], self._looked[1] - before[1]) if before else 0.0
 
-    # ---- state ----
+    def _due(self, head: Head) -> Due | None:
+        if head.due_at is None or self._settings.leads == "no":
+            return None
+        return Due(head.due_at, head.stage_s or 0, turn(self._chain.account, head.round, head.stage))
 
-    async def _publish(self, head: Head, opened: Opened, rules: Rules) -> None:
-        """Tell the household what the chain looks like."""
-        tally, backlog = await self._books.tally(), await self._queue.backlog(SUBMISSIONS)
-        contract = self._chain.contract or ""
-        state = SwarmState(
-            chain_id=head.chain_id,
-            contract=contract,
-            account=self._chain.account,
-            block=head.block,
-            round=head.round,
-            stage=head.stage,
-            registered_peers=self._recall.registered,
-            rewards_settled=tally.rewards,
-            winners_settled=tally.winners,
-            finished=opened.finished and backlog == 0,
-            leads=rules.leads,
-            owns=self._owns,
-            paused=rules.paused,
-            min_s=rules.min_s if rules.leads else None,
-            max_s=rules.max_s if rules.leads else None,
-            quorum=rules.quorum if rules.leads else None,
-            waiting=backlog,
-            ledger=self._settings.ledger,
-        )
-        await put_bootnodes(self._store, list(head.bootnodes))
-        await put_swarm_state(self._store, state)
-        metrics.ROUND.set(head.round)
-        metrics.BLOCK.set(head.block)
-        metrics.FINISHED.set(state.finished)
-        self._link.context.health.facts |= {
-            "round": head.round,
-            "contract": contract,
-            "account": self._chain.account,
-            "block": head.block,
-            "backlog": backlog,
-        }
+    async def _tell(self, head: Head, opened: Opened, rules: Rules) -> None:
+        await self._herald.publish(head, opened, rules, owns=self._owns, registered=self._recall.registered)
 
 
 def _why(rules: Rules) -> str:

@@ -14,13 +14,11 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
-from pydantic import TypeAdapter
 from rlp import encode
 
 from services.coordinator.abi import Interface, artifact
@@ -36,37 +34,12 @@ from services.coordinator.chain import (
     Place,
     Reverted,
 )
+from services.coordinator.entries import SUBMISSION, TABLES, columns, first_seal, sealed
 from services.coordinator.refusals import Standing, following, refusal
 from services.coordinator.signer import Signer
-from shared.messages import Recorded, Registration, Reward, Submission
+from shared.messages import Recorded, Submission
 
-TABLES = """
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS entries (
-    block INTEGER PRIMARY KEY,  -- from 1
-    seal TEXT NOT NULL,         -- sha256 of the seal before it and of its hash
-    hash TEXT NOT NULL,         -- of the transaction
-    raw TEXT NOT NULL,          -- the transaction, signed
-    account TEXT NOT NULL,      -- by whom
-    key TEXT UNIQUE,            -- of the submission; NULL: the entry opened a stage or set their number
-    kind TEXT, peer TEXT, round INTEGER, stage INTEGER,
-    message TEXT                -- the submission
-);
-CREATE INDEX IF NOT EXISTS by_round ON entries (kind, round, stage);
-CREATE INDEX IF NOT EXISTS by_peer ON entries (kind, peer);
-"""
 GAS = 21_000  # what a transaction must offer, and nobody takes here
-SUBMISSION: TypeAdapter[Submission] = TypeAdapter(Submission)
-
-
-def sealed(before: str, transaction: str) -> str:
-    """The seal of an entry: sha256 over the seal before it and the transaction's hash, both as text."""
-    return "0x" + sha256(f"{before}{transaction}".encode()).hexdigest()
-
-
-def first_seal(contract: str, mark: str) -> str:
-    """What the first entry's seal runs on from."""
-    return sealed(contract, mark)
 
 
 class LedgerChain:
@@ -89,6 +62,10 @@ class LedgerChain:
     def contract(self) -> str | None:
         """See `Chain.contract`."""
         return self._contract
+
+    @property
+    def owned(self) -> None:
+        """See `Chain.owned`: nobody else reaches a ledger."""
 
     def use(self, contract: str) -> None:
         """See `Chain.use`."""
@@ -117,7 +94,7 @@ class LedgerChain:
         forgot = known is not None and self._place(known.block) != known
         if forgot or known is None or newest.block >= known.block:
             self._known = newest
-        return Head(self._chain_id, newest.block, *_where(facts), (), forgot)
+        return Head(self._chain_id, newest.block, *_where(facts), (), None, None, forgot)
 
     async def may_advance(self) -> bool:
         """See `Chain.may_advance`."""
@@ -184,6 +161,14 @@ class LedgerChain:
         """See `Chain.set_bootnodes`: here nobody else would read them."""
         raise ChainError(f"a ledger keeps no bootnodes, and {len(addresses)} were given", "use a chain: CHAIN_URL")
 
+    async def set_clock(self, stage_s: int) -> None:
+        """See `Chain.set_clock`: here nobody else would end a stage."""
+        raise ChainError(f"a ledger has no clock that could be set to {stage_s} s", "use a chain: CHAIN_URL")
+
+    async def advance_if_due(self) -> bool:
+        """See `Chain.advance_if_due`."""
+        return False
+
     async def advance(self) -> None:
         """See `Chain.advance`."""
         if not await self.may_advance():
@@ -212,7 +197,7 @@ class LedgerChain:
         with self._open() as db:
             for (_, submission), one in zip(calls, signed, strict=True):
                 place = Place(place.block + 1, sealed(place.hash, one.hash))
-                row = (place.block, place.hash, one.hash, one.raw, self.account, *_columns(submission))
+                row = (place.block, place.hash, one.hash, one.raw, self.account, *columns(submission))
                 db.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
                 landed.append(Landed(one.hash, place.block))
             changed = [(str(value), name) for name, value in (facts or {}).items()]
@@ -286,11 +271,3 @@ class LedgerChain:
 
 def _where(facts: dict[str, str]) -> tuple[int, int, int]:
     return int(facts["round"]), int(facts["stage"]), int(facts["stages"])
-
-
-def _columns(submission: Submission | None) -> tuple[Any, ...]:
-    if submission is None:
-        return (None,) * 6
-    number = None if isinstance(submission, Registration) else submission.round
-    stage = submission.stage if isinstance(submission, Reward) else None
-    return submission.key, submission.kind, submission.peer_id, number, stage, submission.model_dump_json()

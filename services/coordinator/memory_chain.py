@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import copy
 import itertools
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from services.coordinator.batches import MOST, parcels
+from services.coordinator.calls import proved
 from services.coordinator.chain import (
+    ROLES,
     ChainDown,
     ChainError,
     Chapter,
@@ -20,7 +24,9 @@ from services.coordinator.chain import (
     Owner,
     Place,
     Reverted,
+    Role,
 )
+from services.coordinator.memory_owned import OwnedMemory
 from services.coordinator.refusals import Standing, following, refusal
 from shared.messages import Recorded, Registration, Reward, Submission, Winners
 
@@ -32,10 +38,15 @@ _serial = itertools.count(1)
 class _Swarm:
     """One contract's storage."""
 
-    managers: set[str] = field(default_factory=set)
+    held: set[tuple[Role, str]] = field(default_factory=set)  # role and account
+    listed: list[str] = field(default_factory=list)
+    listed_only: bool = False
     round: int = 0
     stage: int = 0
     stages: int = 1
+    stage_s: int = 0
+    began: float = 0.0  # the stage, unix seconds
+    proof_required: bool = False
     bootnodes: list[str] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)  # peer -> account
     landed: dict[str, tuple[Submission, Landed]] = field(default_factory=dict)  # by the submission's key
@@ -109,6 +120,11 @@ class MemoryChain:
         return self._contract
 
     @property
+    def owned(self) -> OwnedMemory:
+        """See `Chain.owned`."""
+        return OwnedMemory(self.swarm, self._account, self._see)
+
+    @property
     def swarm(self) -> _Swarm:
         """The contract's storage. Raises ContractMissing."""
         found = self.ledger.state.swarms.get(self._contract or "")
@@ -124,7 +140,7 @@ class MemoryChain:
         """See `Chain.deploy`."""
         address = f"0x{len(self.ledger.state.blocks) + 0xC0DE:040x}"
         self.ledger.mine()
-        self.ledger.state.swarms[address] = _Swarm(managers={self._account})
+        self.ledger.state.swarms[address] = _Swarm(held={(role, self._account) for role in ROLES})
         self.use(address)
         return address
 
@@ -135,15 +151,17 @@ class MemoryChain:
         block = len(state.blocks) - 1
         self._known = (block, state.blocks[-1])
         place = (swarm.round, swarm.stage, swarm.stages)
-        return Head(CHAIN_ID, block, *place, tuple(swarm.bootnodes), forgot)
+        due_at = swarm.began + swarm.stage_s if swarm.stage_s else None
+        bootnodes = tuple(swarm.bootnodes)
+        return Head(CHAIN_ID, block, *place, bootnodes, swarm.stage_s, due_at, forgot, swarm.proof_required)
 
     async def may_advance(self) -> bool:
         """See `Chain.may_advance`."""
-        return self._account in self.swarm.managers
+        return ("STAGE_MANAGER_ROLE", self._account) in self.swarm.held
 
     async def owned_by(self, account: str) -> bool:
         """See `Chain.owned_by`."""
-        return account in self.swarm.managers
+        return ("OWNER_ROLE", account) in self.swarm.held
 
     async def owners(self, peers: Sequence[str]) -> list[Owner]:
         """See `Chain.owners`."""
@@ -188,11 +206,15 @@ class MemoryChain:
 
     async def submit(self, submissions: Sequence[Submission]) -> list[Landed | Reverted]:
         """See `Chain.submit`."""
-        results: list[Landed | Reverted] = []
         # Like the real one: all are tried on the state before the batch, only those that would pass are sent.
-        for submission, error in [(one, self._error(one)) for one in submissions]:
-            results.append(Reverted(error) if error else self._land(submission))
-        return results
+        refused = {place: error for place, one in enumerate(submissions) if (error := self._error(one))}
+        found: dict[int, Landed | Reverted] = {place: Reverted(error) for place, error in refused.items()}
+        for parcel in parcels(submissions, [place for place in range(len(submissions)) if place not in found], MOST):
+            landed = self._see()
+            for place in parcel.places:
+                self._land(submissions[place], landed)
+            found |= dict.fromkeys(parcel.places, landed)
+        return [found[place] for place in range(len(submissions))]
 
     async def set_stages(self, count: int) -> None:
         """See `Chain.set_stages`."""
@@ -208,20 +230,38 @@ class MemoryChain:
         self.ledger.mine()
         self.swarm.bootnodes = list(addresses)
 
-    async def advance(self) -> None:
-        """See `Chain.advance`."""
-        swarm = self.swarm
-        if not await self.may_advance():
-            raise ChainError("this account may not advance rounds (OnlyStageManager)", "set LEAD_ROUNDS=no")
-        swarm.round, swarm.stage = following(swarm.round, swarm.stage, swarm.stages)
+    async def set_clock(self, stage_s: int) -> None:
+        """See `Chain.set_clock`."""
+        if not await self.owned_by(self._account):
+            raise ChainError("this account may not set the clock of rounds (OnlyOwner)", "ask an owner")
+        if not self.swarm.stage_s:
+            self.swarm.began = time.time()
+        self.swarm.stage_s = stage_s
         self._see()
 
-    def _land(self, submission: Submission) -> Landed:
-        landed = self._see()
+    async def advance(self) -> None:
+        """See `Chain.advance`."""
+        if not await self.may_advance():
+            raise ChainError("this account may not advance rounds (OnlyStageManager)", "set LEAD_ROUNDS=no")
+        self._go_on()
+
+    async def advance_if_due(self) -> bool:
+        """See `Chain.advance_if_due`."""
+        due = self.swarm.stage_s > 0 and time.time() >= self.swarm.began + self.swarm.stage_s
+        if due:
+            self._go_on()
+        return due
+
+    def _go_on(self) -> None:
+        swarm = self.swarm
+        swarm.round, swarm.stage = following(swarm.round, swarm.stage, swarm.stages)
+        swarm.began = time.time()
+        self._see()
+
+    def _land(self, submission: Submission, landed: Landed) -> None:
         if isinstance(submission, Registration):
             self.swarm.owners[submission.peer_id] = self._account
         self.swarm.landed[submission.key] = (submission, landed)
-        return landed
 
     def _see(self) -> Landed:
         landed = self.ledger.mine()
@@ -235,4 +275,7 @@ class MemoryChain:
     def _error(self, submission: Submission) -> str:
         swarm, owner = self.swarm, self._owner(submission.peer_id)
         there = submission.key in swarm.landed
-        return refusal(submission, Standing(swarm.round, swarm.stage, swarm.stages, owner, there))
+        error = refusal(submission, Standing(swarm.round, swarm.stage, swarm.stages, owner, there))
+        if error or not swarm.proof_required or not isinstance(submission, Registration):
+            return error
+        return "" if proved(submission, self._contract or "", self._account) else "ProofRequired"

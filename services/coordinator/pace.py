@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from services.coordinator.rounds import Rules
 from services.coordinator.settings import ClockSettings
 from shared.household import Pace
@@ -15,6 +17,17 @@ def rules_of(settings: ClockSettings, pace: Pace, *, may_advance: bool) -> Rules
     min_s, max_s = _times(settings, pace)
     quorum = settings.quorum if pace.quorum is None else pace.quorum
     return Rules(leads, min_s, max_s, quorum, settings.max_rounds, paused=pace.paused)
+
+
+def clock_of(pace: Pace | None) -> int | None:
+    """After how many seconds anybody may end a stage, as the founder wants it; 0: nobody; None: nothing was said.
+
+    The longest round that the founder names holds for everybody. While the swarm is paused, or where none is named,
+    rounds end by the founder's own clock alone.
+    """
+    if pace is None:
+        return None
+    return 0 if pace.paused or pace.max_s is None else max(1, math.ceil(pace.max_s))
 
 
 def _times(settings: ClockSettings, pace: Pace) -> tuple[float, float]:

@@ -5,12 +5,26 @@
 
 A round in which nobody has voted is never advanced, however long it takes: a swarm whose trainers are all away stands
 still and goes on where it stood. While the founder pauses the swarm, no round is advanced whoever has voted.
+
+Where the contract has a clock of its own (`Due`), anybody may end a round that is due. Who leads comes first, the
+others after a while, each at another moment:
+
+    opened ------- who leads, as above -------|- nobody -| due: who leads |-- hold_s --| the others, by their turns
+                                              due - hold_s               due      due + hold_s          due + 2 hold_s
+
+A stage that is ended by the contract's clock is ended once, whoever else asks for it; so who leads asks for it, too, as
+soon as somebody else might.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from hashlib import sha256
+
+JUMP_S = 1.0  # what a clock is off by less than this is left to it
+HOLD = 0.25  # share of a stage's time
+HOLD_LEAST_S, HOLD_MOST_S = 1.0, 30.0
 
 
 @dataclass(frozen=True)
@@ -31,6 +45,20 @@ class Rules:
 
 
 @dataclass(frozen=True)
+class Due:
+    """When the open stage ends by the contract's clock."""
+
+    at: float  # unix seconds, by the time of the chain's blocks
+    seconds: float  # that a stage has
+    turn: float  # of this household among those who may end it, in [0, 1); see `turn`
+
+    @property
+    def hold_s(self) -> float:
+        """How long everybody gives way to who leads."""
+        return min(max(HOLD * self.seconds, HOLD_LEAST_S), HOLD_MOST_S)
+
+
+@dataclass(frozen=True)
 class ClockState:
     """What is known of the open round."""
 
@@ -43,6 +71,8 @@ class ClockState:
     voters: int  # peers that are through with it
     expected: int  # peers that should be
     reached: tuple[int, int]  # the latest round and stage this swarm was ever seen in
+    due: Due | None = None  # None: the contract has no clock, or we do not look at it
+    jump: float = 0.0  # seconds that the time of day was moved by since the last look; see `jumped`
 
 
 @dataclass(frozen=True)
@@ -55,12 +85,14 @@ class Extend:
     """Announce the round again with a new deadline."""
 
     deadline: float  # unix seconds
-    opened_at: float | None = None  # unix seconds; None: as before. Another one if the clock went back
+    opened_at: float | None = None  # unix seconds; None: as before. Another one if the time of day was moved
 
 
 @dataclass(frozen=True)
 class Advance:
     """Put the next stage or round on the chain."""
+
+    by_clock: bool = False  # True: if it is due by the contract's clock, as anybody may; else as only who leads may
 
 
 @dataclass(frozen=True)
@@ -73,6 +105,43 @@ Action = Stay | Extend | Advance | Finish
 
 def tick(state: ClockState, now: float) -> Action:
     """What to do at `now` (unix seconds)."""
+    if state.jump:  # as long as before, by the new time
+        return Extend(state.deadline + state.jump, opened_at=state.opened_at + state.jump)
+    action = _judged(state, now)
+    if state.due is None or isinstance(action, Finish):
+        return action
+    return _by_clock(action, state, state.due, now)
+
+
+def jumped(day_s: float, steady_s: float) -> float:
+    """By how much the time of day was moved while so many seconds passed by it, and by a clock that nobody sets.
+
+    A machine that slept finds its time of day moved on: what its round lacked when it fell asleep is lacking still.
+    """
+    moved = day_s - steady_s
+    return moved if abs(moved) >= JUMP_S else 0.0
+
+
+def turn(account: str, number: int, stage: int) -> float:
+    """When an account's turn is to end a stage that is due: anywhere in [0, 1), in each stage somewhere else."""
+    digest = sha256(f"{account.lower()} {number} {stage}".encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def _by_clock(action: Action, state: ClockState, due: Due, now: float) -> Action:
+    """The same action under a contract that has a clock."""
+    leads = isinstance(action, Advance)
+    if leads and now < due.at - due.hold_s:
+        return action
+    ends = leads or (state.voters > 0 and not state.rules.paused)
+    wait_s = 0 if state.rules.leads else due.hold_s * (1 + due.turn)
+    if ends and now >= due.at + wait_s:
+        return Advance(by_clock=True)
+    return Stay() if leads else action
+
+
+def _judged(state: ClockState, now: float) -> Action:
+    """What to do where nobody but who leads ends rounds."""
     rules = state.rules
     if rules.max_rounds is not None and state.number >= rules.max_rounds:
         return Finish()
@@ -91,11 +160,11 @@ def tick(state: ClockState, now: float) -> Action:
 
 
 def is_over(state: ClockState, now: float) -> bool:
-    """Enough peers are through with the round, or some are and its time is up."""
+    """Enough peers are through with the round, or some are and its time is up; but not before its least time."""
     if state.voters == 0:
         return False
     enough = state.voters >= needed(state.rules.quorum, state.expected)
-    return now >= state.deadline or (enough and now - state.opened_at >= state.rules.min_s)
+    return (enough or now >= state.deadline) and now - state.opened_at >= state.rules.min_s
 
 
 def is_final(rules: Rules, number: int) -> bool:

@@ -7,6 +7,7 @@
       +--transactions- Submitter <--SUBMISSIONS-- trainers, p2p
                            +-------LEDGER-------> identity, local
     chain --logs--> History ---HISTORY----------> identity
+    chain <-bets, claims, games- House <--WAGERS-- trainers, identity      (PRG_GAME, see market/house.py)
     SWARM_INVITE -> Admission: who was invited sees that the founder owns the contract before anything else happens
 
 Transactions are signed by identity (signer.py): no private key is ever here.
@@ -30,6 +31,7 @@ from services.coordinator.history import History
 from services.coordinator.invited import Admission
 from services.coordinator.ledger import LedgerChain
 from services.coordinator.link import Link
+from services.coordinator.market.house import NO_CHAIN, PART, House
 from services.coordinator.settings import LEDGER, CoordinatorSettings
 from services.coordinator.signer import NOBODY, Account, OfAccount, RemoteSigner, Signer, SignerError
 from services.coordinator.submitter import Submitter
@@ -91,6 +93,19 @@ async def coordinate(settings: CoordinatorSettings, context: Context, chain: Cha
         group.create_task(keep_time(clock, link, settings.poll_s, lambda: admission.check(chain)))
         group.create_task(submitter.run())
         group.create_task(History(chain, link, settings.poll_s).run())
+        if settings.market.enabled and isinstance(chain, Web3Chain):
+            house = House(
+                chain.market(),
+                chain,
+                link,
+                settings.market,
+                settings.home,
+                consumer=settings.instance,
+                poll_s=3 * settings.poll_s,
+            )
+            group.create_task(house.run())
+        elif settings.market.enabled:
+            context.health.degrade(PART, NO_CHAIN)
 
 
 async def first_address(signer: RemoteSigner, context: Context) -> str | None:

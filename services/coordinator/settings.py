@@ -44,6 +44,14 @@ class ClockSettings(Settings):
         return self.stages or STAGES.get(self.game or "")
 
 
+class MarketSettings(Settings):
+    """The prediction market."""
+
+    enabled: bool
+    contract: str | None = Field(pattern=r"^0x[0-9a-fA-F]{40}$")  # None: the founder's coordinator deploys one
+    clue_s: float = Field(gt=0, le=86_400)  # from one clue to the next
+
+
 class CoordinatorSettings(ServiceSettings):
     """All of the coordinator's settings."""
 
@@ -54,6 +62,7 @@ class CoordinatorSettings(ServiceSettings):
     signer_url: str = Field(pattern=r"^https?://")
     signing_token_file: Path | None
     clock: ClockSettings
+    market: MarketSettings = MarketSettings(enabled=False, contract=None, clue_s=60)
     poll_s: float = Field(gt=0)
     batch: int = Field(ge=1, le=500)
     receipt_timeout_s: float = Field(gt=0)

@@ -20,7 +20,7 @@ from services.coordinator import metrics
 from services.coordinator.books import Books
 from services.coordinator.chain import Chain, ChainError, Landed, Reverted
 from services.coordinator.link import Link
-from services.coordinator.verdicts import Later, OnChain, Refused, Verdict, phases, unique, verdict
+from services.coordinator.verdicts import NOT_YET, Later, OnChain, Refused, Verdict, phases, unique, verdict
 from shared.errors import QueueFullError
 from shared.messages import Settled, Submission
 from shared.queue import Delivery
@@ -63,7 +63,7 @@ class Submitter:
             metrics.BACKLOG.set(await self._queue.backlog(SUBMISSIONS))
 
     async def _work(self, taken: Deliveries) -> None:
-        first, repeated = unique(taken)
+        first, repeated = unique(taken, self._chain.contract or "", self._chain.account)
         for phase in phases(first):
             outcomes = await self._until_known(phase)
             if outcomes is None:
@@ -102,13 +102,24 @@ class Submitter:
         await self._find([one for one in there if one.key not in found], found)
         sending = [one for one, there in zip(submissions, held, strict=True) if not there]
         refused: list[tuple[Submission, str]] = []
-        for submission, result in zip(sending, await self._chain.submit(sending), strict=True):
+        results = await self._chain.submit(sending)
+        self._tell(results)
+        for submission, result in zip(sending, results, strict=True):
             if isinstance(result, Reverted):
                 refused.append((submission, result.error))
             else:
                 found[submission.key] = _landed(submission, result)
         await self._judge(refused, found)
         return [found[submission.key] for submission in submissions]
+
+    def _tell(self, results: Sequence[Landed | Reverted]) -> None:
+        """Say what only an owner of the swarm can change, until something lands."""
+        health, names = self._link.context.health, {one.error for one in results if isinstance(one, Reverted)}
+        for name, (part, why, remedy) in NOT_YET.items():
+            if name in names:
+                health.degrade(part, f"{why}; what it refuses waits: {remedy}")
+            elif any(isinstance(one, Landed) for one in results):
+                health.heal(part)
 
     async def _judge(self, refused: Sequence[tuple[Submission, str]], found: dict[str, Outcome]) -> None:
         if not refused:

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from services.coordinator.calls import proved
 from services.coordinator.chain import Owner
 from shared.messages import Registration, Reward, Submission, Winners
 from shared.queue import Delivery
 
 ALREADY = frozenset({"RewardAlreadySubmitted", "WinnerAlreadyVoted", "PeerIdAlreadyRegistered"})
+# What others may change: the part of health that suffers, why, and what to do about it.
+NOT_YET = {
+    "AccountNotListed": ("admission", "this account is not on the swarm's allow list", "ask the swarm's founder"),
+    "ProofRequired": ("proof", "the swarm registers peers only with proof of their key", "see the log of p2p"),
+}
 NOT_BEGUN = frozenset({"InvalidRoundNumber", "InvalidStageNumber"})
 ORDER = {"registration": 0, "reward": 1, "winners": 2}
 
@@ -48,13 +54,23 @@ class Later:
 Verdict = OnChain | Refused | Later
 
 
-def unique(deliveries: Iterable[Delivery[Submission]]) -> tuple[list[Delivery[Submission]], list[Delivery[Submission]]]:
-    """The first delivery of each key, in the order to send them, and the repetitions (of which the first one wins)."""
+def unique(
+    deliveries: Iterable[Delivery[Submission]], contract: str = "", account: str = ""
+) -> tuple[list[Delivery[Submission]], list[Delivery[Submission]]]:
+    """The first delivery of each key, in the order to send them, and the repetitions, of which the first one wins.
+
+    Of registrations, one with a proof that is for this contract and account wins over one without.
+    """
     first: dict[str, Delivery[Submission]] = {}
     repeated = []
     for delivery in deliveries:
-        if first.setdefault(delivery.message.key, delivery) is not delivery:
-            repeated.append(delivery)
+        key = delivery.message.key
+        before = first.setdefault(key, delivery)
+        if before is delivery:
+            continue
+        if proved(delivery.message, contract, account) and not proved(before.message, contract, account):
+            first[key], delivery = delivery, before  # noqa: PLW2901
+        repeated.append(delivery)
     return sorted(first.values(), key=lambda delivery: ORDER[delivery.message.kind]), repeated
 
 
@@ -74,6 +90,8 @@ def verdict(error: str, submission: Submission, owner: Owner, standing: Standing
         return Refused(error) if owner == "stranger" else Later(f"{error}: its peer is not registered yet")
     if error in NOT_BEGUN:
         return _not_begun(error, submission, standing)
+    if error in NOT_YET:
+        return Later(f"{error}: {NOT_YET[error][1]}")
     return Refused(error) if error else Later("the transaction failed for no reason that can be repeated", counted=True)
 
 

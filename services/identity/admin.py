@@ -7,6 +7,9 @@
     rotate        encrypt the key (and log in) with another passphrase
     reset-login   forget who may log in; the next to sign up is the owner
     invite        print the founder's invite to the swarm; identity has to run
+    allow [ADDRESS...] [--only-listed on|off]   show the allow list, or put accounts on it; the coordinator has to run
+    disallow ADDRESS...                         take accounts off it
+    hand-over ADDRESS [--leave] [--yes]         make another account the owner who leads the rounds
 
 A passphrase is typed, or read from a file that is named: it is never an argument, where every process could read it.
 """
@@ -38,6 +41,7 @@ from services.identity.accounts.passphrase import Hashes, normal, weakness
 from services.identity.accounts.tables import KEYSTORES, OWNER, PASSWORDS, SESSIONS
 from services.identity.accounts.vault import Unlocker, Vault, WrongPassphrase
 from services.identity.invite import DAYS, MAX_DAYS
+from services.identity.owner import add_owner_commands
 from services.identity.settings import IdentitySettings
 from shared import logs
 from shared.errors import SwarmError
@@ -88,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     inviting = commands.add_parser("invite")
     inviting.set_defaults(run=invite)
     inviting.add_argument("--days", type=int, default=DAYS, help=f"for which it is good, at most {MAX_DAYS}")
+    add_owner_commands(commands)
     return parser
 
 

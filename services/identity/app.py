@@ -16,6 +16,7 @@ from services.identity.web import (
     key,
     live,
     login,
+    market,
     passkeys,
     session,
     signup,
@@ -37,6 +38,6 @@ def build_app(parts: Parts) -> FastAPI:
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     add_problem_pages(app)
     app.add_exception_handler(stock.StockError, stock.refuse)
-    for module in (live, login, signup, account, key, session, passkeys, wallets, founder, explain, ask, stock):
+    for module in (live, login, signup, account, key, session, passkeys, wallets, founder, explain, ask, stock, market):
         app.include_router(module.router)
     return app

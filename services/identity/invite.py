@@ -22,6 +22,7 @@ from services.identity.settings import IdentitySettings, is_loopback
 from shared.errors import SwarmError
 from shared.household import ServiceState, SwarmState, bootnodes, service_states, swarm_state
 from shared.invite import MAX_PEERS, WORD, Invite, expiry, parse, reachable_form
+from shared.market import STATE, MarketState, read
 from shared.queue import Store
 
 DAYS = 30  # for which an invite is good
@@ -49,11 +50,18 @@ async def invitation(settings: IdentitySettings, vault: Vault, store: Store, now
         passed_on = parse(settings.invite, now).invite
         return Invitation("".join(settings.invite.split()), passed_on, warnings(passed_on, settings), False)
     peers = [*addresses(await service_states(store)), *await bootnodes(store)]
-    invite = draft(settings, chain, peers, expiry(days, now))
+    market = await read(store, STATE, MarketState)
+    invite = draft(settings, chain, peers, expiry(days, now), market.contract if market else None)
     return Invitation(vault.sign_invite(invite), invite, warnings(invite, settings), True)
 
 
-def draft(settings: IdentitySettings, chain: SwarmState | None, peers: Sequence[str], expires: int) -> Invite:
+def draft(
+    settings: IdentitySettings,
+    chain: SwarmState | None,
+    peers: Sequence[str],
+    expires: int,
+    market: str | None = None,
+) -> Invite:
     """What the founder's invite says. Raises NoInvite."""
     if chain is None:
         raise NoInvite("the chain has not been seen yet, so the contract is not known", "see the coordinator's log")
@@ -76,6 +84,7 @@ def draft(settings: IdentitySettings, chain: SwarmState | None, peers: Sequence[
         peers=tuple(reached),
         game=settings.plays if _is_word(settings.plays) else None,
         mix=settings.mix if _is_word(settings.mix) else None,
+        market=market,
         expires=expires,
     )
 
@@ -87,8 +96,8 @@ def warnings(invite: Invite, settings: IdentitySettings) -> tuple[str, ...]:
         "It names no address of the chain: those who join set CHAIN_URL to theirs of a tunnel or a VPN. "
         "INVITE_CHAIN_URL puts one in.": invite.chain_url is None,
         f"Its address of the chain, {invite.chain_url}, is reached from this machine only: set INVITE_CHAIN_URL to the "
-        "one under which others reach it, through a tunnel or a VPN, as whoever reaches a local chain may do "
-        "everything to it.": is_loopback(host),
+        "one under which others reach it, best through a tunnel or a VPN: whoever reaches it may register and "
+        "submit, as nothing costs anything there.": is_loopback(host),
         "Its peers are reached from this machine only: set P2P_HOST=0.0.0.0 and P2P_ANNOUNCE_HOST, or found the swarm "
         "with --host.": all(map(is_local, invite.peers)),
         f"The game {settings.plays} is of your own: those who join need its file, and set GAME.": invite.game is None,

@@ -3,6 +3,8 @@
     View (streams) --+--> shown/nodes.py     nodes, activity       my nodes and what they do
     Around (store) --+    shown/swarm.py     leaders, heard        everybody else
                           shown/rollouts.py  samples
+                          shown/exams.py     exams               what the judge says
+                          shown/market.py    market              the prediction market
                           shown/chain.py     chain, door
                           series.py          curves, pace          lines and bars
 
@@ -19,6 +21,8 @@ from services.identity.live import Network, Peer, View
 from services.identity.series import curves, pace
 from services.identity.shown.around import Around
 from services.identity.shown.chain import chain, door
+from services.identity.shown.exams import exams
+from services.identity.shown.market import market
 from services.identity.shown.nodes import activity, latest, nodes, ours, share
 from services.identity.shown.rollouts import is_first_hand, rollouts
 from services.identity.shown.swarm import heard, leaders
@@ -43,6 +47,8 @@ def sections(view: View, around: Around) -> dict[str, Section]:
         "samples": rollouts(sample for sample in reversed(view.samples.values()) if is_first_hand(sample, peers)),
         "heard": heard(view, around, peers),
         "leaders": leaders(view.history, peers),
+        "exams": exams(around.exams, peers),
+        "market": market(around.market, peers),
         "chain": chain(view.ledger, around),
         "network": _network(view.network),
     }

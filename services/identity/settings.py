@@ -55,6 +55,7 @@ class IdentitySettings(ServiceSettings):
     signing_token_file: Path | None  # None: nobody can have anything signed
     chain_id: int = Field(ge=1, lt=2**53)  # the only chain that is signed for
     swarm_contract: str | None = Field(pattern=r"^0x[0-9a-fA-F]{40}$")
+    market_contract: str | None = Field(None, pattern=r"^0x[0-9a-fA-F]{40}$")  # the swarm's prediction market
     artifacts: Path | None
 
     @property

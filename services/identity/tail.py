@@ -10,8 +10,11 @@ from services.identity.metrics import MESSAGES
 from services.identity.parts import Parts
 from services.identity.sections import sections
 from services.identity.shown.around import Around
+from services.identity.shown.market import Seen
+from shared.exams import exam_board
 from shared.household import activities, hosted_peers, peer_notes, service_states, swarm_state
-from shared.queue import Queue
+from shared.market import CLUE, STATE, Clue, MarketState, played, read
+from shared.queue import Queue, Store
 from shared.runtime import Context
 from shared.streams import Stream
 
@@ -53,6 +56,13 @@ async def refresh(parts: Parts) -> None:
     board.close()
 
 
+async def seen_market(store: Store) -> Seen | None:
+    """The prediction market; None where there is none."""
+    if (state := await read(store, STATE, MarketState)) is None:
+        return None
+    return Seen(state, await read(store, CLUE, Clue), await played(store))
+
+
 async def look(parts: Parts, *, owned: bool) -> Around:
     """The household as of now."""
     store = parts.context.store
@@ -64,5 +74,7 @@ async def look(parts: Parts, *, owned: bool) -> Around:
         activities=await activities(store),
         key=parts.accounts.vault.state,
         owned=owned,
+        exams=await exam_board(store),
+        market=await seen_market(store),
         explorer=parts.settings.explorer,
     )

@@ -1,29 +1,29 @@
-"""The judge's REST API, as a stock RL Swarm node calls it."""
+"""The judge's REST API, as a stock RL Swarm node calls it; and its leaderboard."""
 
 from __future__ import annotations
 
-import asyncio
-import time
+from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from services.judge.bank import Bank
+from services.judge.exam import Exam, Refused
 from services.judge.limits import BodyLimit
-from services.judge.metrics import QUESTIONS, REFUSED, SCORE, SCORING_SECONDS
-from services.judge.sessions import Session, Sessions
+from services.judge.metrics import REFUSED
+from shared.exams import ExamBoard
+from shared.market import Clue
 from shared.messages import RoundNumber, Text
 
-NO_GAME = -1
+UserId = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 class Ask(BaseModel):
     """Somebody wants the question of a round."""
 
-    user_id: str = Field(min_length=1, max_length=128)
+    user_id: UserId
     round_number: RoundNumber
     model_name: str = Field(max_length=256)
 
@@ -41,6 +41,7 @@ class Answer(BaseModel):
     session_id: Annotated[str, Field(pattern=r"^[\w-]{1,64}$")]
     round_number: RoundNumber
     user_answer: Text
+    user_id: UserId | None = None  # a stock node does not say
 
 
 class Scored(BaseModel):
@@ -49,48 +50,42 @@ class Scored(BaseModel):
     score: float
 
 
-class Clue(BaseModel):
-    """The prediction market's clue. Negative ids mean that no game is on."""
-
-    game_id: int = NO_GAME
-    clue_id: int = NO_GAME
-    rounds_remaining: int = NO_GAME
-    clue: str = ""
-    choices: list[str] = []
-
-
-def build_app(bank: Bank, sessions: Sessions) -> FastAPI:
-    """The API over a question bank."""
+def build_app(exam: Exam, clue: Callable[[], Clue] = Clue) -> FastAPI:
+    """The API over the exam, and what the prediction market shows now."""
     app = FastAPI(title="RL Swarm judge", docs_url=None, redoc_url=None)  # the docs pages load scripts from a CDN
     app.add_middleware(BodyLimit)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Refused, _refused)
 
     @app.post("/request-question/")
     async def request_question(ask: Ask) -> Asked:
-        now = time.monotonic()
-        if sessions.full(now):
-            REFUSED.labels("full").inc()
-            raise HTTPException(503, "too many questions are open, try again later", {"Retry-After": "30"})
-        question = await asyncio.to_thread(bank.question, ask.round_number)
-        session_id = await sessions.open(Session(**ask.model_dump()), now)
-        QUESTIONS.inc()
+        session_id, question = await exam.ask(ask.user_id, ask.round_number, ask.model_name)
         return Asked(session_id=session_id, question=question)
 
     @app.post("/submit-answer/")
     async def submit_answer(answer: Answer) -> Scored:
-        if await sessions.close(answer.session_id, answer.round_number) is None:
-            REFUSED.labels("no_session").inc()
-            raise HTTPException(404, "no such session in this round: unknown, expired, or answered already")
-        with SCORING_SECONDS.time():
-            score = await asyncio.to_thread(bank.score, answer.round_number, answer.user_answer)
-        SCORE.observe(score)
-        return Scored(score=score)
+        given = (answer.session_id, answer.round_number, answer.user_answer, answer.user_id)
+        return Scored(score=await exam.grade(*given))
+
+    @app.get("/leaderboard/")
+    async def leaderboard() -> ExamBoard:
+        return exam.board()
+
+    @app.get("/results/")
+    async def results(user_id: Annotated[str, Query(min_length=1, max_length=128)]) -> list[dict[str, object]]:
+        return [result._asdict() for result in exam.results(user_id)]
 
     @app.get("/current_clue/")
     async def current_clue() -> Clue:
-        return Clue()
+        return clue()
 
     return app
+
+
+async def _refused(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refused)
+    later = {"Retry-After": "30"} if error.status == 503 else None
+    return JSONResponse({"detail": str(error)}, error.status, later)
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:

@@ -6,6 +6,7 @@ runs/<name>/
     state/            identities, checkpoints, keys: what must never be lost
     redis/  chain/    the embedded store's and the embedded chain's files
     summary.json      written when the swarm is through
+    published/        models with their cards, as the hub would have them
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Plan(BaseModel):
     ledger: bool = False  # there is no chain, see services/coordinator/ledger.py
     started_at: float  # unix seconds of the run's first start; 0: it is founded, and was not started yet
     chain_url: str | None = None  # of a chain that is not ours, by the environment or the invite
+    chain_id: int | None = None  # as CHAIN_ID said at the last start that had it; None: it never did
     invite: str | None = None  # by which this run takes part in a swarm; None: it founded its own
     host: str | None = None  # name or address of this machine for others; None: they are not let in
 
@@ -56,6 +58,7 @@ class RunFolder:
         self.chain_state = self.root / "chain" / "state.json"
         self.plan = self.root / "plan.json"
         self.summary = self.root / "summary.json"
+        self.published = self.root / "published"  # repositories' folders, as `rlswarm publish` makes them
         self.pids = self.root / "pids.json"
         self.lock = self.root / "up.lock"
         self.stopping = self.root / "stopping"  # exists while the run is being stopped on purpose

@@ -1,6 +1,6 @@
 """What a run is made of: the programs, the order they start in, and what each is told.
 
-    redis -> chain -> coordinator, identity, judge, p2p -> trainer-0 .. trainer-n-1
+    redis -> chain -> coordinator, identity, judge, p2p -> trainer-0 .. trainer-n-1 -> publisher
 
 They are all started at once in this order and stopped in the reverse one; each waits by itself for its neighbours.
 """
@@ -18,6 +18,8 @@ from services.local.folder import MARK, Plan, RunFolder
 from shared.invite import variables_of
 
 SERVICES = ("coordinator", "identity", "judge", "p2p")
+PUBLISHER = "publisher"  # runs where there is a token of the hub
+TOKENS = ("HF_TOKEN", "HUGGINGFACE_ACCESS_TOKEN")
 QUICK_S = 3  # redis and anvil are up at once, or not at all
 EMBEDDED = {"OMP_NUM_THREADS": "1"}  # a tiny model on two threads is 10 times slower than on one
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - all addresses of this machine, where the user said that others may come
@@ -45,7 +47,7 @@ def trainers(peers: int) -> list[str]:
 def place(program: str) -> tuple[int, int]:
     """Where a program stands in the starting order; what is not known comes last."""
     kind, _, number = program.partition("-")
-    order = ("redis", "chain", *SERVICES, "trainer")
+    order = ("redis", "chain", *SERVICES, "trainer", PUBLISHER)
     return (order.index(kind) if kind in order else len(order), int(number) if number.isdecimal() else 0)
 
 
@@ -58,7 +60,8 @@ def programs(plan: Plan, folder: RunFolder, anvil: Path | None) -> list[Program]
         told = {**chain_environment(folder, anvil, plan.ports["chain"]), "HTTP_PORT": str(plan.ports["health:chain"])}
         found.append(Program("chain", _module("chain"), 2, environment=told, settled_s=QUICK_S))
     found += [_service(name, name, plan, 10, "services") for name in SERVICES]
-    return found + [_service(name, "trainer", plan, 20, "trainers") for name in trainers(plan.peers)]
+    found += [_service(name, "trainer", plan, 20, "trainers") for name in trainers(plan.peers)]
+    return found + ([_service(PUBLISHER, PUBLISHER, plan, 30, "")] if any(map(user_sets, TOKENS)) else [])
 
 
 def chain_environment(folder: RunFolder, anvil: Path, port: int) -> dict[str, str]:
@@ -85,6 +88,8 @@ def environment(plan: Plan, folder: RunFolder, environ: Mapping[str, str]) -> di
         fixed["CHAIN_URL"] = plan.chain_url
     if plan.ledger:
         fixed["CHAIN_URL"] = "ledger"
+    if plan.chain_id is not None:
+        fixed["CHAIN_ID"] = str(plan.chain_id)
     if plan.rounds is not None:
         fixed["MAX_ROUNDS"] = str(plan.rounds)
     fixed["MODEL_NAME"] = plan.model or "embedded"  # a trainer that is told nothing picks one for its hardware

@@ -17,6 +17,7 @@ class LocalSettings(Settings):
     peers: int = Field(ge=1, le=64)
     rounds: int | None = Field(ge=1)
     model: str | None
+    chain_id: int | None = Field(ge=1, lt=2**53)
     settled_s: int = Field(ge=1)  # a program that lives so long has started well
     start_retries: int = Field(ge=0)
     stop_wait_s: int = Field(ge=1)

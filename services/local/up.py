@@ -23,7 +23,7 @@ from services.local.embedded import answers, redis_binary
 from services.local.folder import Plan, RunFolder, write_whole
 from services.local.orphans import sweep
 from services.local.ports import pick, wants
-from services.local.programs import SERVICES, environment, programs, trainers, user_sets
+from services.local.programs import PUBLISHER, SERVICES, environment, programs, trainers, user_sets
 from services.local.restarts import read_restarts
 from services.local.settings import LocalSettings
 from services.local.snapshot import Snapshot
@@ -139,7 +139,7 @@ def make_plan(name: str, asked: Asked, settings: LocalSettings, saved: Plan | No
     own_redis, own_chain = _needs_redis(), chain_url is None and not ledger
     if own_redis:
         redis_binary()
-    listening = [*SERVICES, *trainers(peers)]
+    listening = [*SERVICES, *trainers(peers), PUBLISHER]
     wanted = wants(listening, peers, own_redis=own_redis, own_chain=own_chain, known=host is not None)
     picked = pick(wanted, os.environ, saved.ports if saved else {})
     plan = Plan(
@@ -153,6 +153,7 @@ def make_plan(name: str, asked: Asked, settings: LocalSettings, saved: Plan | No
         ledger=ledger,
         started_at=(saved.started_at if saved else 0.0) or time.time(),
         chain_url=chain_url,
+        chain_id=_chain_id(invite, settings, saved),
         invite=invite,
         host=host,
     )
@@ -177,6 +178,13 @@ def _chain_url(invite: str | None, saved: Plan | None) -> str | None:
     if (told := parse(invite, None).invite.chain_url) is None:
         raise SettingsError("the invite names no address of the chain", "set CHAIN_URL to yours, of a tunnel or a VPN")
     return told
+
+
+def _chain_id(invite: str | None, settings: LocalSettings, saved: Plan | None) -> int | None:
+    """The chain's id as the environment says, or said at an earlier start; None: the invite's, or the default."""
+    if user_sets("CHAIN_ID"):
+        return settings.chain_id
+    return saved.chain_id if saved is not None and saved.invite == invite else None
 
 
 def _needs_redis() -> bool:

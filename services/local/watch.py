@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from services.local.folder import Plan, RunFolder
 from services.local.history import History, Reader
 from services.local.orphans import sweep
+from services.local.programs import PUBLISHER
 from services.local.restarts import note_restart, read_restarts
 from services.local.snapshot import Snapshot, is_finished, mean_by_round, peer_rows, seconds_left, service_rows
 from services.local.supervisor import ProgramState, Supervisor
@@ -128,6 +129,8 @@ def revive(supervisor: Supervisor, folder: RunFolder, environment: dict[str, str
 def check(programs: list[ProgramState], folder: RunFolder) -> None:
     """Raise ServiceFailed for the first program that will not come back."""
     for program in programs:
+        if program.name == PUBLISHER:
+            continue  # training goes on without
         end = last_exit(folder.supervisor_log, program.name)
         refused = program.state in ("STOPPED", "EXITED") and end == "exit status 2"
         if program.state == "FATAL" or refused:

@@ -25,6 +25,10 @@ class JudgeError(Exception):
     """The judge did not answer, or not as agreed."""
 
 
+class SatAlready(JudgeError):
+    """This peer has answered this round's question, maybe before it was restarted."""
+
+
 class Asked(BaseModel):
     """What /request-question/ answers."""
 
@@ -48,16 +52,17 @@ class Judge:
         """A question for this round."""
         return await self._post("/request-question/", Asked, user_id=peer, round_number=round_number, model_name=model)
 
-    async def grade(self, asked: Asked, round_number: int, answer: str) -> float:
+    async def grade(self, peer: str, asked: Asked, round_number: int, answer: str) -> float:
         """The score of an answer, 0 to 1."""
-        graded = await self._post(
-            "/submit-answer/", Graded, session_id=asked.session_id, round_number=round_number, user_answer=answer
-        )
-        return graded.score
+        body: dict[str, str | int] = {"session_id": asked.session_id, "user_id": peer}
+        body |= {"round_number": round_number, "user_answer": answer}
+        return (await self._post("/submit-answer/", Graded, **body)).score
 
     async def _post(self, path: str, answer: type[A], **body: str | int) -> A:
         try:
             response = await self._http.post(path, json=body)
+            if response.status_code == httpx.codes.CONFLICT:
+                raise SatAlready(f"{path}: this round's question is answered")
             response.raise_for_status()
             return answer.model_validate_json(response.content)
         except (httpx.HTTPError, ValidationError) as error:
@@ -82,7 +87,10 @@ class Examiner:
         try:
             asked = await self._judge.ask(self._peer, round_.number, self._policy.name)
             answer = await work(self._answer, asked.question)
-            score = await self._judge.grade(asked, round_.number, answer)
+            score = await self._judge.grade(self._peer, asked, round_.number, answer)
+        except SatAlready:
+            self._context.health.heal("judge")
+            return
         except JudgeError as error:
             self._context.health.degrade("judge", str(error))
             return

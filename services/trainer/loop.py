@@ -18,12 +18,14 @@ from services.trainer.learning.learner import Learner, Update
 from services.trainer.learning.mixing import points, winners, within
 from services.trainer.learning.picks import PICKS, Offer
 from services.trainer.learning.rollout import Scored
+from services.trainer.market.player import Player
 from services.trainer.model import preflight
 from services.trainer.model.policy import Policy
 from services.trainer.outbox import Outbox
 from services.trainer.settings import TrainerSettings
 from services.trainer.state.checkpoint import Checkpoints, Progress
 from services.trainer.state.journal import Journal
+from services.trainer.state.origin import origin_of, write_origin
 from services.trainer.stopwatch import Stopwatch
 from services.trainer.tracking import numbers
 from services.trainer.tracking.tracker import Point, Tracks
@@ -62,8 +64,10 @@ class Trainer:
         )
         self.feed, self.outbox, self.diary = PeerFeed(context.queue, peer), Outbox(context), Diary(context, peer)
         self.answers = Answers(context, self.policy, settings.game, self.diary, peer)
+        self.player = Player(settings.market, settings.judge_url, context, self.policy, peer)
         self.checkpoints = Checkpoints(settings.state_dir, peer, settings.policy.model)
         self.journal = Journal(self.checkpoints.folder)
+        write_origin(self.checkpoints.folder, origin_of(settings, self.policy))
         self.workload = Workload(settings, context, self.journal)
         self.tracks = Tracks(trackers_of(settings, peer), context.health)
         self.progress = self._restore()
@@ -132,6 +136,12 @@ class Trainer:
         """There is nothing to train on: say so, and answer whoever asks."""
         await self.diary("waiting", self.progress.round)
         await self.answers.one()
+        await self.player.once()
+
+    async def _meanwhile(self) -> None:
+        """What may be done while peers are waited for."""
+        await self.answers.once()
+        await self.player.once(hurried=True)
 
     async def resend(self) -> None:
         """Queue (again) what a crash kept from the queue, or the queue forgot; see `Outbox.resend`."""
@@ -200,7 +210,7 @@ class Trainer:
                 unsigned=self._unsigned,
                 spare_s=self.workload.learning_s(self.progress),
             )
-            random, meanwhile = self._random("peers"), self.answers.once
+            random, meanwhile = self._random("peers"), self._meanwhile
             external = await collect(self.context, self.feed, self.game, round_, want, random, meanwhile)
             sources = dict.fromkeys(group.source for group in external)
             await work(self.journal.write_peers, step, round_, tuple(sources))
@@ -228,8 +238,10 @@ class Trainer:
         update = self.learner.update(batch, self.progress.step)
         if update.noop == "empty" and seen:
             update = replace(update, noop="flat")
-        micro = self.learner.micro_completions
-        self.progress = self.progress.model_copy(update={"micro_completions": micro})
+        micro, lineage = self.learner.micro_completions, self.progress.lineage
+        if update.noop is None:
+            lineage = lineage.after(*report.origins(self.peer, batch))
+        self.progress = self.progress.model_copy(update={"micro_completions": micro, "lineage": lineage})
         report.learnt(update, micro)
         return update
 

@@ -46,6 +46,7 @@ CHECKPOINTS_DAMAGED = Counter("swarm_trainer_checkpoint_damaged_total", "Checkpo
 JUDGE_SCORE = Gauge("swarm_trainer_judge_score_ratio", "The judge's last score, 0 to 1")
 HELD_BACK = Counter("swarm_trainer_submissions_held_back_total", "Submissions that found the outbox full")
 LOST = Counter("swarm_trainer_submissions_lost_total", "Submissions that never found room in the outbox")
+BETS = Counter("swarm_trainer_bets_total", "Bets made in the prediction market")
 ASKED = Counter("swarm_trainer_questions_total", "Questions that somebody typed", ["outcome"])
 for outcome in ("answered", "failed", "too_old"):
     ASKED.labels(outcome)

@@ -110,6 +110,13 @@ def samples(
     return [_sampled(peer, round_, group) for group in shown]
 
 
+def origins(peer: str, batch: Sequence[Scored]) -> tuple[int, list[str], int]:
+    """Whose groups a batch is made of: the peer's own, the authors of others' that are signed, those of nobody."""
+    others = [group for group in batch if group.author != peer or not group.signed]
+    signed = [group.author for group in others if group.signed]
+    return len(batch) - len(others), signed, len(others) - len(signed)
+
+
 def mean_reward(groups: Sequence[Scored]) -> float:
     """Mean over the groups; of none, 0."""
     return fmean(group.mean_reward for group in groups) if groups else 0.0

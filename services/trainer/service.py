@@ -42,6 +42,7 @@ async def run(settings: TrainerSettings, context: Context) -> None:
                 settings = await settle(settings, context, peer)
                 trainer = await work(Trainer, settings, context, peer)
                 group.create_task(keep_sent(context, trainer))
+                group.create_task(trainer.player.watch())
                 await _train(trainer.settings, context, trainer)
                 await asyncio.to_thread(trainer.tracks.close)
             finally:

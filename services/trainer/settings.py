@@ -80,6 +80,13 @@ def _fitting(model: Any) -> dict[str, dict[str, Any]]:
     return FITTING[model in ("auto", "embedded")]
 
 
+class MarketSettings(Settings):
+    """The prediction market."""
+
+    enabled: bool
+    bet: Literal["kelly", "even"]  # see market/betting.py
+
+
 class TrainerSettings(ServiceSettings):
     """All of a trainer's settings."""
 
@@ -95,6 +102,7 @@ class TrainerSettings(ServiceSettings):
     unsigned_share: float = Field(ge=0, le=1)
     exchange_patience_s: float = Field(ge=0)
     checkpoint_every: int = Field(ge=1)
+    market: MarketSettings
     judge_url: str | None
     judge_every: int = Field(ge=1)
     solo_after_s: float = Field(gt=0)

@@ -10,9 +10,9 @@ from tests.containers.stack import TAG
 MEGABYTE = 1_000_000
 LARGEST = {"rlswarm-slim": 350, "rlswarm-chain": 350, "rlswarm-torch": 1_600}
 INSIDE = {
-    "rlswarm-slim": {"coordinator", "identity", "judge"},
+    "rlswarm-slim": {"coordinator", "identity", "judge", "doctor"},
     "rlswarm-chain": {"chain"},
-    "rlswarm-torch": {"p2p", "trainer"},
+    "rlswarm-torch": {"p2p", "trainer", "publisher", "doctor"},
 }
 WITHOUT = {
     "rlswarm-slim": ["torch", "transformers", "hivemind", "pip", "pytest", "supervisor"],

@@ -2,11 +2,12 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from services.coordinator.chain import ChainDown, ChainError, ContractMissing, Landed, Reverted
+from services.coordinator.chain import ROLES, ChainDown, ChainError, ContractMissing, Landed, Listing, Reverted
 from services.coordinator.ledger import LedgerChain
 from services.coordinator.memory_chain import Ledger, MemoryChain
 from services.coordinator.web3_chain import Web3Chain
@@ -157,6 +158,33 @@ async def test_an_advance_opens_the_next_round(chain):
     assert not after.forgot
 
 
+async def test_its_owner_sets_a_clock_by_which_anybody_ends_a_stage_once(chain, world):
+    if isinstance(chain, LedgerChain):
+        with pytest.raises(ChainError, match="ledger has no clock"):
+            await chain.set_clock(60)
+        assert not await chain.advance_if_due()
+        assert ((await chain.head()).stage_s, (await chain.head()).due_at) == (None, None)
+        return
+    guest = world.chain()
+    guest.use(chain.contract)
+    assert ((await chain.head()).stage_s, (await chain.head()).due_at) == (0, None)
+    assert not await guest.advance_if_due()
+    with pytest.raises(ChainError, match="OnlyOwner"):
+        await guest.set_clock(1)
+    await chain.set_clock(1)
+    head = await guest.head()
+    assert (head.stage_s, head.round) == (1, 0)
+    assert abs(head.due_at - time.time() - 1) < 2  # a block's time has no fractions
+    await asyncio.sleep(1.3)
+    assert sorted(await asyncio.gather(chain.advance_if_due(), guest.advance_if_due())) == [False, True]
+    assert not await guest.advance_if_due()
+    assert (await chain.head()).round == 1
+    await chain.set_clock(0)
+    await asyncio.sleep(1.3)
+    assert not await guest.advance_if_due()
+    assert ((await guest.head()).stage_s, (await guest.head()).due_at) == (0, None)
+
+
 async def test_its_owner_sets_how_many_stages_a_round_has_and_nobody_else(chain, world):
     await chain.set_stages(3)
     places = []
@@ -304,8 +332,31 @@ async def test_advances_and_batches_at_once_do_not_disturb_each_other(chain):
     rewards = [Reward(peer_id=A, round=number, stage=0, points=number) for number in range(60)]
     _, results, _ = await asyncio.gather(chain.advance(), chain.submit(rewards), chain.advance())
     assert all(isinstance(result, Landed) for result in results)
-    assert len({result.transaction for result in results}) == 60
+    assert all(await chain.holds(rewards))
+    assert await chain.find(rewards) == results
     assert (await chain.head()).round == 62
+
+
+async def test_of_many_rewards_each_is_taken_or_refused_for_itself(chain, world):
+    guest = world.chain()
+    guest.use(chain.contract)
+    await landed(guest, Registration(peer_id=C))
+    await landed(chain, Registration(peer_id=A), Registration(peer_id=B))
+    await to_round(chain, 3)
+    before = Reward(peer_id=A, round=0, stage=0, points=7)
+    await landed(chain, before)
+    good = [Reward(peer_id=peer, round=number, stage=0, points=-number) for number in (1, 2) for peer in (A, B)]
+    bad = [before, Reward(peer_id=C, round=0, stage=0, points=1), Reward(peer_id=A, round=9, stage=0, points=1)]
+    bad.append(Reward(peer_id=B, round=3, stage=1, points=1))
+    vote = Winners(peer_id=B, round=0, winners=(A,))
+    results = await chain.submit([*bad[:2], *good[:3], vote, *bad[2:], good[3]])
+    names = [one.error if isinstance(one, Reverted) else "" for one in results]
+    already, strangers = "RewardAlreadySubmitted", "InvalidVoterPeerId"
+    assert names == [already, strangers, "", "", "", "", "InvalidRoundNumber", "InvalidStageNumber", ""]
+    assert await chain.find([*good, vote]) == [*results[2:5], results[8], results[5]]
+    assert [one.error for one in await chain.submit(good)] == [already] * 4
+    told = [one.submission for one in (await chain.history(None, 10_000)).recorded]
+    assert sorted(one.key for one in told if isinstance(one, Reward)) == sorted(one.key for one in [before, *good])
 
 
 async def test_an_empty_batch_is_no_transaction(chain):
@@ -360,3 +411,49 @@ async def test_a_chain_that_does_not_answer_is_down(world):
             await question()
     with pytest.raises(ChainDown):
         await chain.submit([Registration(peer_id=A)])
+
+
+def owned_on(chain):
+    if chain.owned is None:
+        assert isinstance(chain, LedgerChain)
+        pytest.skip("a ledger has no other accounts")
+    return chain.owned
+
+
+async def test_an_owner_keeps_a_list_of_who_takes_part_and_nobody_else_does(chain, world):
+    owned, guest = owned_on(chain), world.chain()
+    assert await owned.listing() == Listing(only=False, accounts=())
+    await owned.list_accounts([guest.account, chain.account], listed=True)
+    hash_ = await owned.only_listed(True)
+    assert hash_.startswith("0x")
+    assert len(hash_) == 66
+    listing = await owned.listing()
+    assert (listing.only, {one.lower() for one in listing.accounts}) == (
+        True,
+        {guest.account.lower(), chain.account.lower()},
+    )
+    await owned.list_accounts([guest.account], listed=False)
+    await owned.only_listed(False)
+    assert [one.lower() for one in (await owned.listing()).accounts] == [chain.account.lower()]
+    guest.use(chain.contract)
+    for refused in (guest.owned.list_accounts([guest.account], listed=True), guest.owned.only_listed(False)):
+        with pytest.raises(ChainError, match="OnlyOwner"):
+            await refused
+
+
+async def test_roles_are_given_and_taken_by_owners_and_the_last_owner_stays(chain, world):
+    owned, heir = owned_on(chain), world.chain()
+    heir.use(chain.contract)
+    with pytest.raises(ChainError, match="LastOwner"):
+        await owned.revoke("OWNER_ROLE", chain.account)
+    with pytest.raises(ChainError, match="OnlyOwner"):
+        await heir.owned.grant("OWNER_ROLE", heir.account)
+    for role in ROLES:
+        await owned.grant(role, heir.account)
+    assert await owned.roles(heir.account) == frozenset(ROLES)
+    assert await heir.may_advance()
+    for role in reversed(ROLES):
+        await owned.revoke(role, chain.account)
+    assert await owned.roles(chain.account) == frozenset()
+    assert not await chain.may_advance()
+    assert not await chain.owned_by(chain.account)

@@ -37,6 +37,11 @@ def test_the_page_shows_the_swarm_and_everybody_can_read_it(open_page, household
     expect(page.locator("#services li[data-status=degraded]").first).to_contain_text("chain: connection refused")
     expect(page.locator("#heard-rows tr").first).to_contain_text("quarantined")
     expect(page.locator("#leaders-rows tr.own")).to_have_count(3)
+    expect(page.locator("#exams-rows tr").first).to_contain_text("82 %")
+    expect(page.locator("#market-choices li")).to_have_count(4)
+    expect(page.locator("#market-choices .out")).to_contain_text("9")
+    expect(page.locator("#market-games > li").first).to_contain_text("bet 60, paid 78")
+    expect(page.locator("#market-plot circle").first).to_be_visible()
     expect(page.locator("#transactions li")).to_have_count(8)
     expect(page.locator("#rejected")).to_contain_text("bad signature")
     expect(page.locator("#samples mark").first).to_be_visible()
@@ -64,7 +69,7 @@ def test_the_page_shows_the_swarm_and_everybody_can_read_it(open_page, household
 
 def test_an_empty_swarm_is_told_what_to_expect(open_page):
     page = open_page("phone", "dark")
-    for name in ("curves", "nodes", "samples", "pace", "chain", "network", "leaders", "heard"):
+    for name in ("curves", "nodes", "samples", "pace", "chain", "network", "leaders", "heard", "exams"):
         expect(page.locator(f"#{name}-empty")).to_be_visible()
     expect(page.locator("#round-time")).to_have_text("Waiting for the first round…")
     check(page)

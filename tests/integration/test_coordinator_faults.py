@@ -6,7 +6,7 @@ from services.coordinator.web3_chain import Web3Chain
 from shared.messages import Registration, Reward, Winners
 from shared.streams import SUBMISSIONS
 from tests.coordinator_kit import ARTIFACTS, PEERS, Household, Node, eventually, settings_of, signer_of
-from tests.integration.test_coordinator_chain import drained, reward_events
+from tests.integration.test_coordinator_chain import drained, reward_events, what
 from tests.rpc_faults import FAULTS, BadLine
 
 A, B, C = PEERS[:3]
@@ -45,7 +45,7 @@ async def test_a_bad_line_and_a_crash_lose_and_double_nothing(tmp_path, node: No
     assert set(settled) == {one.key for one in wanted}
     assert all(await straight.holds(wanted))
     events = reward_events(node, contract)
-    assert len(events) == len({event["transactionHash"] for event in events}) == 3 * ROUNDS_PLAYED
+    assert len(events) == len({what(event) for event in events}) == 3 * ROUNDS_PLAYED
     assert await again.queue.dead(SUBMISSIONS) == []
     assert set(line.spoilt) == {"", *FAULTS}
 

@@ -15,6 +15,7 @@ SERVICES = {
     "coordinator": ("services.coordinator.service", {"web3"}),
     "identity": ("services.identity.service", {"fastapi"}),
     "judge": ("services.judge.service", {"fastapi", "reasoning_gym"}),
+    "publisher": ("services.publisher.service", set()),  # what needs torch is a process of its own
 }
 SHOW = "import importlib, json, sys; importlib.import_module({!r}); print(json.dumps(list(sys.modules)))"
 

@@ -16,6 +16,7 @@ from services.judge.bank import Bank
 from services.judge.service import run
 from services.judge.settings import JudgeSettings
 from shared.errors import SwarmError
+from shared.exams import exam_board
 from shared.health import Health
 from shared.queue.memory import MemoryQueue, MemoryStore
 from shared.queue.redis import RedisStore, connect
@@ -41,6 +42,7 @@ async def judge(store, *overrides):
         if running.done():
             await running
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{context.health.facts['port']}", timeout=20) as client:
+            client.health = context.health
             yield client
     finally:
         context.stop.set()
@@ -69,8 +71,9 @@ async def submit(client, session_id, text, number=ROUND):
     return await client.post("/submit-answer/", json=body)
 
 
-def right_answer(number=ROUND):
-    return Bank(settings().data)._entry(number)["answer"]
+def right_answer(number=ROUND, *answered):
+    bank = Bank(settings().data)
+    return bank._entry(bank.pick(number, answered))["answer"]
 
 
 async def test_the_right_answer_scores_one_once(store):
@@ -91,10 +94,51 @@ async def test_of_many_answers_at_once_one_is_scored(store):
 
 async def test_all_peers_of_a_round_get_the_same_question_and_sessions_of_their_own(store):
     async with judge(store) as client:
-        asked = [await ask(client, peer) for peer in ("QmA", "QmB", "QmA")]
+        asked = [await ask(client, peer) for peer in ("QmA", "QmB")]
         assert len({one["question"] for one in asked}) == 1
-        assert len({one["session_id"] for one in asked}) == 3
+        assert len({one["session_id"] for one in asked}) == 2
         assert (await ask(client, number=ROUND + 1))["question"] != asked[0]["question"]
+
+
+async def test_who_asks_twice_gets_the_same_session_and_after_the_answer_none(store):
+    async with judge(store) as client:
+        twice = await asyncio.gather(*(ask(client) for _ in range(8)))
+        assert all(one == twice[0] for one in twice)
+    async with judge(store) as client:
+        assert await ask(client) == twice[0], "after a restart, too"
+        assert (await submit(client, twice[0]["session_id"], "no idea")).json() == {"score": 0.0}
+        body = {"user_id": "QmPeer", "round_number": ROUND, "model_name": "tiny"}
+        assert (await client.post("/request-question/", json=body)).status_code == 409
+    async with judge(store) as client:
+        assert (await client.post("/request-question/", json=body)).status_code == 409
+
+
+async def test_a_session_is_its_peers(store):
+    async with judge(store) as client:
+        body = {"session_id": (await ask(client))["session_id"], "round_number": ROUND, "user_answer": right_answer()}
+        stolen = await client.post("/submit-answer/", json=body | {"user_id": "QmThief"})
+        assert stolen.status_code == 404
+        assert (await client.post("/submit-answer/", json=body | {"user_id": "QmPeer"})).json() == {"score": 1.0}
+
+
+async def test_the_leaderboard_tells_how_each_peer_did_and_is_kept_for_the_page(store):
+    async with judge(store) as client:
+        for number in range(4):
+            for peer, answer in (("QmGood", right_answer(number)), ("QmBad", "no")):
+                await submit(client, (await ask(client, peer, number))["session_id"], answer, number)
+        told = (await client.get("/leaderboard/")).json()
+        assert [(row["user_id"], row["exams"], row["pass_at_1"]) for row in told["rows"]] == [
+            ("QmGood", 4, 1.0),
+            ("QmBad", 4, 0.0),
+        ]
+        assert told["rows"][0]["low"] < 1 and told["rows"][1]["high"] > 0, "four exams prove little"
+        results = (await client.get("/results/", params={"user_id": "QmGood"})).json()
+        assert [(one["round"], one["score"]) for one in results] == [(n, 1.0) for n in range(4)]
+        while (board := await exam_board(store)) is None or len(board.rows) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        assert board.model_dump(mode="json") == told
+    async with judge(store) as client:
+        assert (await client.get("/leaderboard/")).json() == told
 
 
 async def test_the_wrong_round_is_404_and_does_not_use_the_session_up(store):

@@ -12,10 +12,10 @@ from services.local.embedded import answers, redis_binary
 from services.local.folder import RunFolder
 from services.local.settings import local_settings
 from services.local.up import Asked, prepare
-from shared.errors import SwarmError
+from shared.errors import SettingsError, SwarmError
 from tests.conftest import free_port
 
-UNSET = ("REDIS_URL", "CHAIN_URL", "P2P_PEERS", "MAX_ROUNDS", "MODEL_NAME", "IDENTITY_PORT")
+UNSET = ("REDIS_URL", "CHAIN_URL", "CHAIN_ID", "SWARM_INVITE", "P2P_PEERS", "MAX_ROUNDS", "MODEL_NAME", "IDENTITY_PORT")
 
 
 @pytest.fixture
@@ -149,3 +149,17 @@ def test_a_command_without_a_run_says_how_to_start_one(tmp_path, command):
     done = rlswarm(tmp_path, command)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "rlswarm up" in done.stderr
+
+
+def test_a_run_remembers_its_chains_id_until_another_is_named(folder, monkeypatch):
+    assert "CHAIN_ID" not in prepare(folder, Asked(peers=1), local_settings()).environment
+    monkeypatch.setenv("CHAIN_ID", "7")
+    prepare(folder, Asked(), local_settings())
+    monkeypatch.delenv("CHAIN_ID")
+    prepared = prepare(folder, Asked(), local_settings())
+    assert (prepared.plan.chain_id, prepared.environment["CHAIN_ID"]) == (7, "7")
+    monkeypatch.setenv("CHAIN_ID", "8")
+    assert prepare(folder, Asked(), local_settings()).environment["CHAIN_ID"] == "8"
+    monkeypatch.setenv("CHAIN_ID", "eight")
+    with pytest.raises(SettingsError, match="CHAIN_ID"):
+        prepare(folder, Asked(), local_settings())

@@ -31,7 +31,7 @@ class Identity:
         self.vault = Vault(self.database, fast=True)
         self.vault.start(passphrase)
         self.book = Book(self.database)
-        code = Code(CODE.implementation, CODE.proxy)
+        code = Code(CODE.implementation, CODE.proxy, CODE.market)
         signatures = Signatures(self.vault, self.book, code, chain_id=7, contract=SWARM, clock=lambda: 0.0)
         self.asked: list[int] = []
         self.app = build_signing(self.vault, signatures, TOKEN, self.invitation)

@@ -41,6 +41,9 @@ def folder(tmp_path, monkeypatch):
         "resume",
         "pace",
         "bootnodes",
+        "allow",
+        "disallow",
+        "hand-over",
         "down",
         "status",
         "logs",
@@ -174,10 +177,21 @@ def test_names_and_addresses_that_are_none_are_refused(tmp_path, monkeypatch, ca
     assert (code, words in said) == (2, True)
 
 
-def test_the_doctor_looks_at_everything_and_finds_this_machine_fit():
-    checks = doctor.run_checks(local_settings())
-    assert [check.name for check in checks] == ["python", "packages", "redis", "anvil", "ports", "disk", "memory"]
-    assert not [check for check in checks if check.ok is False]
+@pytest.mark.parametrize("command", [["allow"], ["disallow", "0x" + "1" * 40], ["hand-over", "0x" + "1" * 40, "--yes"]])
+def test_an_order_of_the_owner_needs_a_run_that_is_up(folder, monkeypatch, capsys, command):
+    code, said = run(monkeypatch, capsys, *command)
+    assert (code, "the run demo is not up" in said) == (1, True)
+
+
+def test_the_doctor_looks_at_everything_before_there_is_a_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+    monkeypatch.setenv("CPU_ONLY", "true")
+    shown = CliRunner().invoke(app, ["doctor", "--json"])
+    told = json.loads(shown.output)
+    assert shown.exit_code == told["code"] == 0, told
+    names = [check["name"] for check in told["checks"]]
+    assert names[:8] == ["packages", "binary", "anvil", "ports", "python", "versions", "memory", "disk"]
+    assert {"gpu", "bootnodes", "hub", "clock"} <= set(names)
 
 
 def test_the_doctor_says_what_to_do(tmp_path, monkeypatch):
@@ -189,11 +203,14 @@ def test_the_doctor_says_what_to_do(tmp_path, monkeypatch):
     assert doctor.packages().remedy == "run: make setup"
     monkeypatch.setattr(doctor, "port_is_free", lambda port: port != 3000)
     monkeypatch.setattr(doctor, "listener_on", lambda _: "node (pid 7)")
-    assert (doctor.ports(3).ok, doctor.ports(3).found) == (None, "taken: 3000 (node (pid 7))")
-    monkeypatch.setattr(doctor, "free_memory_bytes", lambda: 0)
-    assert doctor.memory(3).ok is None
+    found = doctor.ports(local_settings(), None, running=False)
+    assert (found.ok, found.found) == (None, "port 3000 for identity is taken by node (pid 7), took 3001")
 
 
-def test_a_password_in_redis_url_is_not_shown(monkeypatch):
-    monkeypatch.setenv("REDIS_URL", "redis://:secret@store:6379/0")
-    assert doctor.redis().found == "REDIS_URL is set (store:6379/0)"
+def test_a_password_in_redis_url_is_not_shown(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNS_DIR", str(tmp_path))
+    monkeypatch.setenv("CPU_ONLY", "true")
+    monkeypatch.setenv("REDIS_URL", "redis://:secret@127.0.0.1:1/0")
+    shown = CliRunner().invoke(app, ["doctor"])
+    assert "127.0.0.1:1" in shown.output
+    assert "secret" not in shown.output

@@ -3,7 +3,7 @@ import pytest
 from services.coordinator.verdicts import Later, OnChain, Refused, Standing, phases, unique, verdict
 from shared.messages import Registration, Reward, Winners
 from shared.queue import Delivery
-from tests.examples import ALICE
+from tests.examples import ALICE, PROOF
 
 PEER = ALICE
 REGISTRATION = Registration(peer_id=PEER)
@@ -60,6 +60,28 @@ def test_a_round_of_a_chain_that_was_reset_is_refused_before_the_new_chain_comes
     refused = verdict("InvalidRoundNumber", REWARD, "us", Standing((2, 0), forgotten=(9, 0)))
     assert isinstance(refused, Refused)
     assert "reset" in refused.reason
+
+
+def test_a_registration_with_a_proof_that_fits_wins_over_one_without():
+    proved = Registration(peer_id=PEER, proof=PROOF)
+    stale = Registration(peer_id=PEER, proof=PROOF.model_copy(update={"contract": "0x" + "12" * 20}))
+    where = (PROOF.contract.upper().replace("0X", "0x"), PROOF.account)
+    for sent, wins in (
+        ([REGISTRATION, stale, proved, proved], "2"),
+        ([stale, REGISTRATION], "0"),
+        ([proved, stale], "0"),
+    ):
+        first, repeated = unique(deliveries(*sent), *where)
+        assert [one.id for one in first] == [wins]
+        assert sorted([one.id for one in repeated] + [wins]) == [str(number) for number in range(len(sent))]
+
+
+@pytest.mark.parametrize("error", ["AccountNotListed", "ProofRequired"])
+def test_what_others_may_change_is_waited_for(error):
+    for submission, owner in ((REGISTRATION, "nobody"), (REWARD, "us"), (WINNERS, "us")):
+        later = verdict(error, submission, owner, HERE)
+        assert isinstance(later, Later)
+        assert not later.counted
 
 
 def test_other_errors_are_final_and_a_failure_without_one_is_counted():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from services.trainer.evaluation.estimates import difference, mean, rate
+from shared.estimates import difference, mean, rate
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from tests.identity_kit import (
     view_of,
     vote,
 )
+from tests.page_messages import exam_board
 
 NAMES = [a + b * 29 for a in "ABCDEFGHJK" for b in "123456789"]
 
@@ -127,6 +128,20 @@ def test_the_chain_and_the_services_are_shown_as_they_say():
 def test_what_waits_for_the_key_is_told_with_its_bound(chain, waiting):
     told = sections(View(), Around(key="locked", owned=True, chain=chain))["door"]
     assert told == {"key": "locked", "owned": True, "waiting": waiting, "bound": SUBMISSIONS.bound}
+
+
+def test_the_judges_board_is_shown_as_it_tells_it_and_names_nobody_backwards():
+    row = exam_board().rows[0]
+    odd = row.model_copy(update={"user_id": "<b>\u202e", "model_name": "x\ny", "fixed_pass_at_1": None})
+    board = exam_board().model_copy(update={"rows": (row, odd)})
+    shown = sections(View(), Around(hosted=[row.user_id], exams=board))["exams"]
+    assert (shown["source"], shown["bank"], shown["count"]) == ("bank", "six", 3)
+    assert [(one["own"], one["pass"], one["fixed"]) for one in shown["rows"]] == [
+        (True, 0.82, 0.77),
+        (False, 0.82, None),
+    ]
+    assert (shown["rows"][1]["id"], shown["rows"][1]["model"]) == ("<b>\ufffd", "x y")
+    assert sections(View(), Around())["exams"] == {"source": None, "bank": None, "count": 0, "rows": []}
 
 
 def test_the_leaderboard_is_by_points_bounded_and_marks_its_own(monkeypatch):

@@ -142,7 +142,7 @@ async def test_only_who_leads_decides_about_the_pace(parts, owner):
     csrf = {"csrf": owner.headers["X-CSRF-Token"]}
     assert "The chain has not been seen yet" in (await owner.get("/swarm")).text
     await put_swarm_state(parts.context.store, chain_of())
-    assert "Another household founded" in (await owner.get("/swarm")).text
+    assert "Another household leads the rounds" in (await owner.get("/swarm")).text
     assert (await owner.post("/swarm", data={"action": "pause", **csrf})).status_code == 409
     assert await pace(parts.context.store) == Pace()
 
@@ -280,6 +280,7 @@ def test_an_invite_tells_the_chains_address_for_others_and_no_game_of_ones_own(t
     other = settings_of(tmp_path, "chain_url=http://10.0.0.1:8545", "invite_chain_url=https://rpc.example/key")
     assert draft(other, chain, [FAR], 1).chain_url == "https://rpc.example/key"
     assert draft(settings_of(tmp_path, "chain_url=http://x/$y"), chain, [FAR], 1).chain_url is None
+    assert (told.market, draft(other, chain, [FAR], 1, "0x" + "d" * 40).market) == (None, "0x" + "d" * 40)
 
 
 async def test_who_was_invited_may_pass_the_invite_on(tmp_path):

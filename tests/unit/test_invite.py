@@ -52,6 +52,12 @@ def test_an_invite_stands_for_the_variables_of_a_household():
     assert set(variables_of(without)) == {"SWARM_NAME", "SWARM_CONTRACT", "CHAIN_ID", "INITIAL_PEERS"}
 
 
+def test_an_invite_to_a_swarm_with_a_prediction_market_names_it_and_one_without_is_as_ever():
+    market = "0x" + "d" * 40
+    assert variables_of(text_of(invite_of(market=market)))["PRG_CONTRACT"] == market
+    assert "market" not in invite_of().payload().decode()
+
+
 def test_white_space_of_a_mail_does_not_count():
     wrapped = "\n  ".join(TEXT[start : start + 70] for start in range(0, len(TEXT), 70))
     assert parse(f" {wrapped}\r\n", None).invite == invite_of()

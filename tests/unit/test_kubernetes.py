@@ -16,10 +16,12 @@ import pytest
 import yaml
 
 from services.coordinator.settings import CoordinatorSettings
+from services.identity.settings import IdentitySettings
 from services.p2p.settings import P2PSettings
 from shared.errors import SettingsError
 from shared.health import Health, serve_http
 from shared.settings import ENV, load
+from tests.invite_kit import invite_of, text_of
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "deploy" / "kubernetes"
@@ -88,7 +90,7 @@ def test_the_schemas_refuse_what_kubernetes_would_refuse():
 
 
 def test_every_service_of_the_compose_file_runs_here_too():
-    made_by_the_operator = {"keys"}
+    made_by_the_operator = {"keys", "doctor"}  # a Secret; a command in a pod
     assert set(COMPOSE) - made_by_the_operator == set(PODS)
 
 
@@ -300,14 +302,25 @@ def test_a_household_that_was_not_told_whom_to_join_does_not_start(monkeypatch):
     for literal in joins["configMapGenerator"][0]["literals"]:
         name, _, value = literal.partition("=")
         monkeypatch.setenv(name, value)
-    for service, settings in (("coordinator", CoordinatorSettings), ("p2p", P2PSettings)):
-        with pytest.raises(SettingsError, match="SWARM_NAME"):
+    services = (("coordinator", CoordinatorSettings), ("p2p", P2PSettings), ("identity", IdentitySettings))
+    for service, settings in services:
+        with pytest.raises(SettingsError, match="SWARM_INVITE"):
             load(service, settings)
-    monkeypatch.setenv("SWARM_NAME", "home")
-    with pytest.raises(SettingsError, match="CHAIN_URL"):
-        load("coordinator", CoordinatorSettings)
-    with pytest.raises(SettingsError, match="INITIAL_PEERS"):
-        load("p2p", P2PSettings)
+
+
+def test_a_household_that_has_an_invite_is_told_all_of_it(monkeypatch):
+    (base,) = yaml.safe_load((KUBERNETES / "base/kustomization.yaml").read_text())["configMapGenerator"]
+    (joins,) = yaml.safe_load((KUBERNETES / "overlays/join/kustomization.yaml").read_text())["configMapGenerator"]
+    told = dict(literal.split("=", 1) for literal in [*base["literals"], *joins["literals"]])
+    invite = invite_of(swarm="meadow", chain_id=7)
+    for name, value in (told | {"SWARM_INVITE": text_of(invite)}).items():
+        monkeypatch.setenv(name, value)
+    coordinator = load("coordinator", CoordinatorSettings)
+    assert (coordinator.swarm, coordinator.chain_url) == ("meadow", invite.chain_url)
+    assert coordinator.swarm_contract == invite.contract
+    p2p, identity = load("p2p", P2PSettings), load("identity", IdentitySettings)
+    assert (p2p.swarm, p2p.initial_peers) == ("meadow", invite.peers)
+    assert (identity.swarm, identity.chain_id, identity.swarm_contract) == ("meadow", 7, invite.contract)
 
 
 @needs_kubectl

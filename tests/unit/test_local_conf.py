@@ -16,7 +16,8 @@ PORTS = {"redis": 6380, "chain": 8546, "identity": 3001, "signer": 3002, "judge"
 
 
 def plan_of(**changes):
-    health = {f"health:{name}": 9400 + i for i, name in enumerate([*parts.SERVICES, *trainers(2), "chain"])}
+    named = [*parts.SERVICES, *trainers(2), "chain", parts.PUBLISHER]
+    health = {f"health:{name}": 9400 + i for i, name in enumerate(named)}
     plan = Plan(
         name="demo",
         peers=2,
@@ -49,6 +50,16 @@ def test_a_run_is_redis_chain_services_and_trainers_in_this_order(folder):
     assert [program.name for program in found] == names
     assert sorted(names[::-1], key=place) == names
     assert [program.priority for program in found] == sorted(program.priority for program in found)
+
+
+def test_the_publisher_runs_where_there_is_a_token_and_starts_last(folder, monkeypatch):
+    for variable in parts.TOKENS:
+        monkeypatch.delenv(variable, raising=False)
+    assert parts.PUBLISHER not in {program.name for program in programs(plan_of(), folder, None)}
+    monkeypatch.setenv("HF_TOKEN", "None")
+    monkeypatch.setenv("HUGGINGFACE_ACCESS_TOKEN", "hf_secret")
+    found = programs(plan_of(), folder, None)
+    assert found[-1].name == parts.PUBLISHER and sorted(found, key=lambda one: place(one.name)) == found
 
 
 def test_what_runs_elsewhere_is_not_started(folder):

@@ -3,7 +3,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from shared import asks, messages
+from shared import asks, messages, wagers
 from shared.messages import Message, Reward, Rollouts, Round, Trained, Winners
 from shared.streams import ALL, EVENTS, SUBMISSIONS
 from tests.examples import ALICE, EXAMPLES, GOLDEN, REWARD
@@ -12,7 +12,7 @@ by_name = pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: type(
 
 
 def test_every_message_has_an_example():
-    every = {c for c in [*vars(messages).values(), *vars(asks).values()] if isinstance(c, type)}
+    every = {c for module in (messages, asks, wagers) for c in vars(module).values() if isinstance(c, type)}
     every = {c for c in every if issubclass(c, Message) and c is not Message}
     assert every == {type(example) for example in EXAMPLES}
 

@@ -3,8 +3,21 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.coordinator.pace import rules_of
-from services.coordinator.rounds import Advance, ClockState, Extend, Finish, Rules, Stay, is_final, needed, tick
+from services.coordinator.pace import clock_of, rules_of
+from services.coordinator.rounds import (
+    Advance,
+    ClockState,
+    Due,
+    Extend,
+    Finish,
+    Rules,
+    Stay,
+    is_final,
+    jumped,
+    needed,
+    tick,
+    turn,
+)
 from services.coordinator.settings import ClockSettings
 from shared.household import Pace
 
@@ -33,6 +46,19 @@ def test_a_round_ends_at_its_deadline_if_anybody_has_voted():
 def test_a_clock_that_went_back_begins_the_round_anew_instead_of_waiting_for_the_hour_that_was_taken_back():
     assert tick(STATE, 99.9) == Extend(119.9, opened_at=99.9)
     assert tick(replace(STATE, voters=3), -3_500.0) == Extend(-3_480.0, opened_at=-3_500.0)
+
+
+def test_a_clock_that_is_set_moves_the_round_with_it():
+    assert tick(replace(STATE, jump=-3_600.0), -3_490.0) == Extend(-3_480.0, opened_at=-3_500.0)
+    assert tick(replace(STATE, jump=50_000.0, voters=3), 50_110.0) == Extend(50_120.0, opened_at=50_100.0)
+    assert [jumped(10.0, 9.2), jumped(9.2, 10.0), jumped(3_610.0, 10.0), jumped(10.0, 3_610.0)] == [0, 0, 3_600, -3_600]
+
+
+def test_a_round_whose_least_time_was_made_longer_does_not_end_at_its_old_deadline():
+    longer = replace(STATE, rules=replace(RULES, min_s=60.0, max_s=60.0), voters=1)
+    assert tick(longer, 120.0) == Extend(180.0)
+    assert tick(replace(longer, deadline=180.0, voters=3), 159.9) == Stay()
+    assert tick(replace(longer, deadline=180.0, voters=3), 160.0) == Advance()
 
 
 def test_a_quorum_below_one_ends_a_round_early():
@@ -93,6 +119,49 @@ def test_a_round_that_was_opened_for_longer_than_rounds_may_last_now_ends_sooner
     assert tick(long, 110.0) == Extend(130.0)
     assert tick(replace(long, deadline=130.0), 110.0) == Stay()
     assert tick(replace(long, voters=3), 110.0) == Advance()
+
+
+# Due at 120, as its deadline is; 5 seconds for who leads, ours is the middle of the 5 seconds behind them.
+DUE = replace(STATE, due=Due(120.0, 20.0, 0.5), voters=1)
+GUEST = replace(DUE, rules=replace(RULES, leads=False))
+
+
+def test_who_leads_ends_a_due_round_by_the_contracts_clock_as_soon_as_somebody_else_might():
+    assert tick(replace(DUE, voters=3), 114.9) == Advance()
+    assert tick(replace(DUE, voters=3), 115.0) == Stay()
+    assert tick(DUE, 119.9) == Stay()
+    assert tick(DUE, 120.0) == Advance(by_clock=True)
+    assert tick(replace(DUE, deadline=500.0, rules=replace(RULES, max_s=400.0)), 120.0) == Advance(by_clock=True)
+
+
+def test_the_others_end_a_due_round_in_their_turns_if_who_leads_does_not():
+    assert [tick(GUEST, now) for now in (120.0, 127.4, 127.5)] == [Extend(140.0), Extend(147.4), Advance(by_clock=True)]
+    assert tick(replace(GUEST, due=Due(120.0, 20.0, 0.9)), 129.0) == Extend(149.0)
+    assert tick(replace(GUEST, due=None), 129.0) == Extend(149.0)
+
+
+def test_nobody_ends_a_due_round_without_votes_or_of_a_founder_who_pauses_or_beyond_the_last():
+    assert tick(replace(GUEST, voters=0), 200.0) == Extend(220.0)
+    assert tick(replace(DUE, rules=replace(RULES, paused=True)), 200.0) == Extend(220.0)
+    assert tick(replace(GUEST, rules=replace(GUEST.rules, max_rounds=6)), 200.0) == Finish()
+
+
+def test_the_time_for_who_leads_follows_the_stages_length_within_bounds():
+    assert [Due(0, seconds, 0).hold_s for seconds in (1, 20, 3_600)] == [1, 5, 30]
+
+
+def test_turns_are_spread_and_change_from_stage_to_stage():
+    turns = [turn(f"0x{account:040x}", number, 0) for account in range(40) for number in range(50)]
+    assert all(0 <= one < 1 for one in turns)
+    assert len(set(turns)) == len(turns)
+    assert 0.45 < sum(turns) / len(turns) < 0.55
+    assert turn("0xAB", 1, 2) == turn("0xab", 1, 2)
+
+
+def test_the_contracts_clock_has_the_longest_round_that_the_founder_named_and_stops_in_a_pause():
+    assert clock_of(None) is None
+    wanted = [Pace(), Pace(max_s=60), Pace(max_s=0.2), Pace(max_s=7.5), Pace(max_s=60, paused=True)]
+    assert [clock_of(one) for one in wanted] == [0, 60, 1, 8, 0]
 
 
 CLOCK = ClockSettings(leads="auto", min_s=1, max_s=20, quorum=1, max_rounds=None)

@@ -12,6 +12,7 @@ from services.identity.signing.policy import (
     EARLY,
     FORWARD,
     FUNCTIONS,
+    GRANT_ROLE,
     INITIALIZE,
     Code,
     Refused,
@@ -22,12 +23,12 @@ from services.identity.signing.policy import (
     is_early,
     load_code,
 )
-from services.identity.signing.rate import Bucket
 from shared.errors import SwarmError
+from shared.rate import Bucket
 
 US = to_checksum_address("0x" + "11" * 20)
 SWARM = to_checksum_address("0x" + "22" * 20)
-CODE = Code(b"implementation", b"proxy")
+CODE = Code(b"implementation", b"proxy", b"market")
 REWARD = FUNCTIONS[1]
 
 
@@ -47,6 +48,36 @@ def proxy(implementation, owner, first=INITIALIZE):
     return "0x" + (CODE.proxy + encode(["address", "bytes"], [implementation, call])).hex()
 
 
+def market_of(swarm, tail=""):
+    return "0x" + CODE.market.hex() + "00" * 12 + swarm[2:] + tail
+
+
+def manager(account, role="MARKET_MANAGER_ROLE", function=GRANT_ROLE):
+    selector = keccak(text=function)[:4]
+    return "0x" + (selector + encode(["bytes32", "address"], [keccak(text=role), account])).hex()
+
+
+def test_a_market_of_our_swarm_may_be_made_and_we_may_be_its_manager():
+    made = [transaction(to=None, data=market_of(SWARM.lower())), transaction(data=manager(US), nonce=6)]
+    assert check(made, rules()) == ["deploy PredictionMarket", GRANT_ROLE]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"to": None, "data": market_of("0x" + "33" * 20)},
+        {"to": None, "data": market_of(SWARM.lower(), "00")},
+        {"data": manager("0x" + "33" * 20)},
+        {"data": manager(US, "OWNER_ROLE")},
+        {"data": manager(US, function="revokeRole(bytes32,address)")},
+        {"data": manager(US) + "00"},
+    ],
+)
+def test_no_market_of_another_swarm_no_other_role_and_nobody_else_in_it(changes):
+    with pytest.raises(Refused):
+        check([transaction(**changes)], rules())
+
+
 def test_the_calls_of_a_node_are_signed_and_named():
     calls = [
         transaction(data="0x" + keccak(text=name)[:4].hex(), nonce=5 + index) for index, name in enumerate(FUNCTIONS)
@@ -60,7 +91,7 @@ def test_the_calls_of_a_node_are_signed_and_named():
         ({"chain_id": 8}, "chain 8"),
         ({"to": "0x" + "33" * 20}, "not this swarm's contract"),
         ({"data": "0x"}, "not one that a node calls"),
-        ({"data": "0x" + keccak(text="grantRole(bytes32,address)")[:4].hex()}, "not one that a node calls"),
+        ({"data": "0x" + keccak(text="grantRole(bytes32,address)")[:4].hex()}, "cannot be read"),
         ({"data": "0x" + keccak(text="upgradeToAndCall(address,bytes)")[:4].hex()}, "not one that a node calls"),
         ({"to": None, "data": "0x6000"}, "not one of this software"),
         ({"nonce": 6 + FORWARD}, "far beyond"),

@@ -67,6 +67,13 @@ def _rounds() -> list[parts.Panel]:
             ("sum(increase(swarm_chain_copies_total[10m]))", "copies"),
             span=6,
         ),
+        lines(
+            "Calls at the gate",
+            "A minute's worth, by what became of them. Refused: somebody tried what only the machine may do to the"
+            " chain. Too many, too large, unreadable: an address beyond the gate's bounds.",
+            (f"sum by (outcome) (rate(swarm_chain_calls_total{RATE})) * 60", "{{outcome}}"),
+            colours={"passed": "green", "refused": "red", "unanswered": "orange"},
+        ),
     ]
 
 
@@ -111,5 +118,11 @@ def _outbox() -> list[parts.Panel]:
             "A minute's worth of looks and batches that failed.",
             (f"sum(rate(swarm_coordinator_chain_errors_total{RATE})) * 60", "errors"),
             colours={"errors": "red"},
+        ),
+        lines(
+            "Prediction market",
+            "Bets and claims of this household a minute, and the moves of games dealt here (PRG_GAME).",
+            (f"sum by (kind, outcome) (rate(swarm_coordinator_wagers_total{RATE})) * 60", "{{kind}} {{outcome}}"),
+            (f"sum(rate(swarm_coordinator_market_moves_total{RATE})) * 60", "moves"),
         ),
     ]

@@ -87,7 +87,13 @@ def _needs() -> list[parts.Panel]:
             ("sum(rate(swarm_judge_questions_total[$__rate_interval])) * 60", "asked"),
             ("sum(rate(swarm_judge_score_ratio_count[$__rate_interval])) * 60", "scored"),
             ("sum(rate(swarm_judge_refused_total[$__rate_interval])) * 60", "refused"),
-            colours={"asked": "blue", "scored": "green", "refused": "red"},
+            ("sum(rate(swarm_judge_upstream_failed_total[$__rate_interval])) * 60", "not served by the upstream judge"),
+            colours={
+                "asked": "blue",
+                "scored": "green",
+                "refused": "red",
+                "not served by the upstream judge": "yellow",
+            },
         ),
         lines(
             "Live page",

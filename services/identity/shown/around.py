@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from services.identity.shown.market import Seen
+from shared.exams import ExamBoard
 from shared.household import Activity, PeerNote, ServiceState, SwarmState
 
 
@@ -20,6 +22,8 @@ class Around:
     activities: Mapping[str, Activity] = field(default_factory=dict)
     key: Literal["none", "locked", "ready"] = "ready"  # of the household
     owned: bool = True  # somebody has signed up
+    exams: ExamBoard | None = None  # None: no judge has told
+    market: Seen | None = None  # None: there is none
     explorer: str | None = None  # where transactions can be looked at, with {hash} in it
 
     def shown(self) -> Around:
@@ -32,6 +36,8 @@ class Around:
             self.activities,
             self.key,
             self.owned,
+            self.exams,
+            self.market,
             self.explorer,
         )
 

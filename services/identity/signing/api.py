@@ -24,6 +24,7 @@ from services.identity.accounts.vault import Vault
 from services.identity.invite import DAYS, MAX_DAYS, Invitation, invitation
 from services.identity.settings import IdentitySettings
 from services.identity.signing.book import Book
+from services.identity.signing.heir import named_heir
 from services.identity.signing.policy import Transaction, load_code
 from services.identity.signing.signer import Signatures, Signed, SigningError
 from shared.errors import SwarmError
@@ -67,6 +68,8 @@ def signing_of(settings: IdentitySettings, accounts: Accounts, store: Store) -> 
         load_code(settings.contracts),
         chain_id=settings.chain_id,
         contract=settings.swarm_contract,
+        heir=lambda: named_heir(settings.home, time.time()),
+        market=settings.market_contract,
     )
 
     async def inviting(days: int) -> Invitation:

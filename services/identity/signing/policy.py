@@ -1,10 +1,13 @@
 """What this household's key may sign, pure: calls of the swarm's contract that a node makes, and its deployment.
 
-    a call        of an allowed function, to a contract of the swarm, no coin sent along
-    a deployment  of exactly our compiled contract, or of its proxy that points to one of ours and makes us its owner
+    a call        of an allowed function, to a contract of the swarm, no coin sent along; an owner's call by what it
+                  says (owner.py)
+    a deployment  of exactly our compiled contract, or of its proxy that points to one of ours and makes us its owner,
+                  or of a prediction market of a contract of ours
+    one role      that of the market's manager, to ourselves
 
-Whoever steals the coordinator's token can therefore send rewards and votes in our name, and nothing else: no coin, no
-other contract, no role.
+Whoever steals the coordinator's token can therefore send rewards, votes and bets in our name, deal the games of our own
+market, and make of an owner's calls those that an owner can take back: no coin, no other contract, no other role.
 """
 
 from __future__ import annotations
@@ -21,17 +24,30 @@ from eth_utils.crypto import keccak
 from pydantic import BaseModel, ConfigDict, Field
 from rlp import encode as rlp_encode
 
+from services.identity.signing.owner import OWNER_CALLS, Heir, refusal
 from shared.errors import SwarmError
 
 FUNCTIONS = (
     "registerPeer(string)",
     "submitReward(uint256,uint256,int256,string)",
     "submitWinners(uint256,string[],string)",
+    "submitRewards((uint256,uint256,int256,string)[])",
+    "registerPeerWithProof(string,bytes,bytes)",
     "updateStageAndRound()",
+    "advanceRoundIfDue()",
     "setStageCount(uint256)",
     "addBootnodes(string[])",
     "clearBootnodes()",
+    "createGame(uint256,uint256,uint64,bytes32)",
+    "revealClue(uint256,uint256)",
+    "closeBets(uint256)",
+    "revealAnswer(uint256,uint256,bytes32)",
+    "setRoundTokens(uint64)",
+    "guessAnswer(uint256,string,uint256,uint256,uint256)",
+    "claimReward(uint256,string)",
 )
+GRANT_ROLE = "grantRole(bytes32,address)"
+MARKET_MANAGER_ROLE = keccak(text="MARKET_MANAGER_ROLE")
 INITIALIZE = keccak(text="initialize(address)")[:4]
 MAX_GAS = 30_000_000
 MAX_GAS_PRICE = 10**13  # wei; 10,000 gwei
@@ -39,7 +55,7 @@ MAX_CODE = 100_000  # bytes of a call's data, or of a contract
 FORWARD = 256  # nonces a key that is used elsewhere, too, may be ahead of what is known here
 EARLY = 64  # our first transactions: a contract made by one of them is ours, also if it was not signed here
 
-_SELECTORS = {keccak(text=signature)[:4]: signature for signature in FUNCTIONS}
+_SELECTORS = {keccak(text=signature)[:4]: signature for signature in (*FUNCTIONS, *OWNER_CALLS)}
 
 
 class Transaction(BaseModel):
@@ -66,6 +82,7 @@ class Code:
 
     implementation: bytes
     proxy: bytes
+    market: bytes
 
 
 @dataclass(frozen=True)
@@ -77,6 +94,7 @@ class Rules:
     contracts: frozenset[str]  # checksum addresses that may be called
     next_nonce: int | None  # one more than the highest that was signed; None: nothing was
     code: Code
+    heir: Heir | None = None  # to whom the owner hands the swarm over now; None: to nobody
 
 
 class Refused(Exception):
@@ -94,7 +112,7 @@ def check(transactions: Sequence[Transaction], rules: Rules) -> list[str]:
             names.append(_deployment(one, rules, contracts))
             contracts.add(contract_address(rules.account, one.nonce))
         else:
-            names.append(_call(one, to_checksum_address(one.to), contracts))
+            names.append(_call(one, to_checksum_address(one.to), contracts, rules))
     return names
 
 
@@ -113,7 +131,7 @@ def load_code(folder: Path) -> Code:
     try:
         found = [
             bytes.fromhex(json.loads((folder / f"{name}.json").read_text())["bytecode"].removeprefix("0x"))
-            for name in ("SwarmCoordinator", "ERC1967Proxy")
+            for name in ("SwarmCoordinator", "ERC1967Proxy", "PredictionMarket")
         ]
     except (OSError, ValueError, KeyError) as error:
         raise SwarmError(
@@ -130,17 +148,34 @@ def _check_nonces(nonces: Sequence[int], next_nonce: int | None) -> None:
         raise Refused(f"nonce {nonces[0]} is far beyond the next one, {next_nonce}")
 
 
-def _call(one: Transaction, to: str, contracts: set[str]) -> str:
+def _call(one: Transaction, to: str, contracts: set[str], rules: Rules) -> str:
     if to not in contracts:
         raise Refused(f"{to} is not this swarm's contract: see SWARM_CONTRACT")
+    if one.code == _own_market_role(rules.account):
+        return GRANT_ROLE
     if (name := _SELECTORS.get(one.code[:4])) is None:
         raise Refused(f"the function 0x{one.code[:4].hex()} is not one that a node calls")
+    if name in OWNER_CALLS and (why := refusal(name, one.code[4:], rules.account, rules.heir)):
+        raise Refused(why)
     return name
+
+
+def _own_market_role(account: str) -> bytes:
+    """The call that makes an account a manager of the market."""
+    return keccak(text=GRANT_ROLE)[:4] + MARKET_MANAGER_ROLE + bytes.fromhex(account[2:]).rjust(32, b"\0")
+
+
+def _is_market(code: bytes, rules: Rules, contracts: set[str]) -> bool:
+    swarm = code[len(rules.code.market) :]
+    shape = code.startswith(rules.code.market) and len(swarm) == 32 and not any(swarm[:12])
+    return shape and to_checksum_address(swarm[12:]) in contracts
 
 
 def _deployment(one: Transaction, rules: Rules, contracts: set[str]) -> str:
     if one.code == rules.code.implementation:
         return "deploy SwarmCoordinator"
+    if _is_market(one.code, rules, contracts):
+        return "deploy PredictionMarket"
     if not one.code.startswith(rules.code.proxy):
         raise Refused("the contract to be made is not one of this software")
     try:

@@ -18,9 +18,10 @@ from sqlalchemy.exc import OperationalError
 from services.identity.accounts.vault import Vault
 from services.identity.metrics import SIGNED, UNSIGNED
 from services.identity.signing.book import Book, Entry
+from services.identity.signing.owner import Heir
 from services.identity.signing.policy import Code, Refused, Rules, Transaction, check, contract_address, is_early
-from services.identity.signing.rate import Bucket
 from shared.errors import SwarmError
+from shared.rate import Bucket
 
 BURST, PER_S = 2_000, 100  # signatures at once, and for long: more than any chain takes
 
@@ -52,10 +53,13 @@ class Signatures:
         *,
         chain_id: int,
         contract: str | None,
+        market: str | None = None,
+        heir: Callable[[], Heir | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._vault, self._book, self._code, self._clock = vault, book, code, clock
-        self._chain_id, self._given = chain_id, to_checksum_address(contract) if contract else None
+        self._chain_id, self._given = chain_id, {to_checksum_address(one) for one in (contract, market) if one}
+        self._heir = heir
         self._bucket = Bucket(BURST, PER_S, BURST, clock())
         self._one_at_a_time = asyncio.Lock()  # nonces are given in order
 
@@ -90,11 +94,11 @@ class Signatures:
             raise SigningError(429, f"more than {PER_S} signatures a second are asked for", "it is tried again")
 
     def _rules(self, account: str, transactions: Sequence[Transaction]) -> Rules:
-        contracts = self._book.contracts(self._chain_id) | ({self._given} if self._given else set())
+        contracts = self._book.contracts(self._chain_id) | self._given
         called = {to_checksum_address(one.to) for one in transactions if one.to}
         contracts |= {contract for contract in called - contracts if is_early(account, contract)}
         next_nonce = self._book.next_nonce(self._chain_id)
-        return Rules(account, self._chain_id, frozenset(contracts), next_nonce, self._code)
+        return Rules(account, self._chain_id, frozenset(contracts), next_nonce, self._code, self._heir())
 
     def _sign(self, account: str, transactions: Sequence[Transaction], names: Sequence[str]) -> list[Signed]:
         done = [Signed(*self._vault.sign(_fields(one))) for one in transactions]

@@ -6,7 +6,7 @@
 //                                        +-- nodes.js    my nodes, what they do now
 //                                        +-- curves.js, pace.js   charts (chart.js, uPlot)
 //                                        +-- samples.js  rollouts to read
-//                                        +-- heard.js, leaders.js, chain.js, network.js   everybody else
+//                                        +-- heard.js, leaders.js, exams.js, market.js, chain.js, network.js   everybody else
 //     ask.js    the owner's question to the model
 
 import "./ask.js";
@@ -15,8 +15,10 @@ import { showChain } from "./chain.js";
 import { showCurves } from "./curves.js";
 import { showDoor } from "./banner.js";
 import { byId, setText } from "./dom.js";
+import { showExams } from "./exams.js";
 import { showHeard } from "./heard.js";
 import { showLeaders } from "./leaders.js";
+import { showMarket } from "./market.js";
 import { showNetwork } from "./network.js";
 import { showActivity, showNodes } from "./nodes.js";
 import { showPace } from "./pace.js";
@@ -29,7 +31,7 @@ const PARTS = {
   nodes: showNodes, activity: showActivity, // before the charts: they give the colours
   curves: showCurves, pace: showPace, samples: showSamples,
   chain: showChain, // before the leaders: it knows the explorer
-  leaders: showLeaders, heard: showHeard, network: showNetwork,
+  leaders: showLeaders, exams: showExams, market: showMarket, heard: showHeard, network: showNetwork,
 };
 
 function showSections(sections) {

@@ -33,9 +33,8 @@ ALREADY = {
     "reward": "RewardAlreadySubmitted",
     "winners": "WinnerAlreadyVoted",
 }
-NO_MARKET = "PredictionMarketNotDeployed"
-
-_waiting = asyncio.Semaphore(MAX_WAITING)
+waiting = asyncio.Semaphore(MAX_WAITING)
+"""Held by a request that waits for the chain."""
 
 
 class StockError(Exception):
@@ -82,7 +81,7 @@ router = APIRouter(prefix="/api", dependencies=[Depends(from_no_page)])
 @router.get("/get-api-key-status")
 async def key_status(parts: PartsOf, orgId: Annotated[str, Field(max_length=128)] = "") -> PlainTextResponse:
     """`activated` once the account can sign, `pending` until then."""
-    _known(parts, orgId)
+    known(parts, orgId)
     return PlainTextResponse("activated" if parts.accounts.vault.state == "ready" else "pending")
 
 
@@ -106,24 +105,15 @@ async def submit_winner(asked: AskedWinners, parts: PartsOf) -> dict[str, str]:
     return await _submit(parts, asked, vote)
 
 
-@router.post("/bet-token-balance")
-@router.post("/guess-answer")
-@router.post("/claim-reward")
-async def no_market(asked: Asked, parts: PartsOf) -> dict[str, str]:
-    """The prediction market: this swarm has none."""
-    _known(parts, asked.orgId)
-    raise StockError(400, NO_MARKET)
-
-
 async def _submit(parts: Parts, asked: Asked, submission: Submission) -> dict[str, str]:
     """Into the outbox, and wait for its end. Raises StockError."""
-    _known(parts, asked.orgId)
+    known(parts, asked.orgId)
     if _landed(parts, submission):
         raise StockError(400, ALREADY[submission.kind])
     await _check_round(parts, submission)
-    if _waiting.locked():
+    if waiting.locked():
         raise StockError(503, "Busy")
-    async with _waiting:
+    async with waiting:
         settled = await _settled(parts, submission)
     STOCK.labels(submission.kind, settled.outcome).inc()
     if settled.outcome == "refused":
@@ -164,7 +154,7 @@ async def _check_round(parts: Parts, submission: Submission) -> None:
         raise StockError(400, "InvalidRoundNumber")
 
 
-def _known(parts: Parts, org_id: str) -> None:
+def known(parts: Parts, org_id: str) -> None:
     """Raises StockError if this is not the household's."""
     if not hmac.compare_digest(org_id.encode(), parts.accounts.org_id.encode()):
         raise StockError(404, "UnknownOrganization")

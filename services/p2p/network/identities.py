@@ -17,6 +17,8 @@ from shared.errors import SwarmError
 
 log = logging.getLogger(__name__)
 
+PROVABLE_BITS = 2048
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -27,6 +29,11 @@ class Identity:
     public_key: bytes  # protobuf
     peer_id: str
 
+    @property
+    def provable(self) -> bool:
+        """Whether a contract can check what this peer signs."""
+        return self.key.key_size == PROVABLE_BITS and self.key.public_key().public_numbers().e == EXPONENT
+
     def sign(self, text: bytes) -> bytes:
         """Signature of `text` by this peer."""
         return sign(self.key, text)
@@ -36,7 +43,7 @@ def load_or_create(path: Path) -> Identity:
     """The identity kept at `path`, made if there is none. Raises SwarmError if the file is not an identity."""
     try:
         if not path.exists():
-            _write(path, private_message(generate_private_key(EXPONENT, 2048)))
+            _write(path, private_message(generate_private_key(EXPONENT, PROVABLE_BITS)))
         content = path.read_bytes()
     except OSError as error:
         raise SwarmError(

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from services.p2p import metrics
 from services.p2p.network.identities import Identity, load_or_create
+from services.p2p.network.proofs import Proofs
 from services.p2p.network.protocol import NetworkError, PeerNetwork
 from services.p2p.settings import P2PSettings
 from shared.errors import QueueFullError, SwarmError
@@ -62,12 +63,15 @@ class Seats:
         self, settings: P2PSettings, context: Context, network: PeerNetwork, identities: dict[str, Identity]
     ) -> None:
         self._settings, self._context, self._network, self._identities = settings, context, network, identities
+        self._proofs = Proofs(context)
 
     async def look(self) -> None:
         """Add what is missing, and tell the household what it does not know (any more)."""
         await self._grow()
         if await hosted_peers(self._context.store) != list(self._network.hosted):
             await self.introduce(self._network.hosted)
+        known = self._identities
+        await self._proofs.look({peer: known[peer] for peer in self._network.hosted if peer in known})
 
     async def introduce(self, peers: Collection[str]) -> None:
         """Tell the household which peers it has, and the chain whose they are."""

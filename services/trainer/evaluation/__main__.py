@@ -1,8 +1,8 @@
 """`python -m services.trainer.evaluation --after MODEL [--before MODEL]`: held-out questions, answered and marked.
 
-    MODEL --> Policy --+
-                       +--> exam.sit --> report, gain --> table, --out JSON, --plot
-    papers (seed) -----+
+    MODEL --> Policy -----------------> exam.sit --------+
+    papers (seed) --------------------> both             +--> report, gain --> table, --out JSON, --plot
+    --endpoint, --model --> Endpoint -> endpoint.sit_at -+
 
 MODEL is `embedded`, a model of the hub, a folder that transformers loads, or a trainer's checkpoint.
 """
@@ -10,10 +10,12 @@ MODEL is `embedded`, a model of the hub, a folder that transformers loads, or a 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +23,27 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from services.trainer.evaluation.estimates import Estimate
+from services.trainer.evaluation.endpoint import Endpoint, sit_at
 from services.trainer.evaluation.exam import Line, Marks, Papers, gain, papers, report, sit
+from services.trainer.evaluation.kept import kept_or_new
 from services.trainer.games.tasks import Tasks
 from services.trainer.model.policy import Policy
 from services.trainer.settings import TrainerSettings
 from services.trainer.state.tensors import load_weights
 from services.trainer.tracking.canvas import canvas, save
+from shared.checkpoints import TENSORS
 from shared.errors import SettingsError, SwarmError
+from shared.estimates import Estimate
 from shared.settings import load
 from shared.tasks import cache_of, seed_of
 
-TENSORS = "tensors.safetensors"  # what makes a folder a checkpoint
+Advance = Callable[[int], object]
 
 
 def main() -> None:
     """Entry point; an expected failure is one line."""
     try:
-        evaluate(_arguments(sys.argv[1:]))
+        evaluate(arguments_of(sys.argv[1:]))
     except SwarmError as error:
         print(f"rlswarm eval: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, SettingsError) else 1)
@@ -52,18 +57,25 @@ def evaluate(asked: argparse.Namespace) -> None:
     questions = papers(tasks, asked.questions)
     if not questions:
         raise SettingsError(f"the mix {settings.data.name} holds nothing out", "give it more questions")
-    models = [model for model in (asked.before, asked.after) if model]
-    marks: list[dict[str, Marks]] = []
-    for model in models:
-        policy = opened(model, asked.base, settings)
-        marks.append(_with_bar(policy, tasks, questions, settings, asked.seed, model))
+    models, marks = list[str](), list[dict[str, Marks]]()
+    if asked.endpoint:
+        models.append(f"{asked.model} at {asked.endpoint}")
+        marks.append(
+            _with_bar(questions, models[0], lambda advance: _served(asked, tasks, questions, settings, advance))
+        )
+    for model in filter(None, (asked.before, asked.after)):
+        models.append(model)
+        kept = asked.keep if model == asked.before else None
+        answering = partial(_local, asked, tasks, questions, settings, model)
+        marks.append(kept_or_new(kept, model, questions, settings.game, asked.seed, answering))
     reports = [report(one, asked.seed) for one in marks]
     gains = gain(marks[0], marks[1], asked.seed) if len(marks) > 1 else {}
     found = as_json(asked, settings.data.name, models, reports, gains)
+    sides = ("served", "local") if asked.endpoint else ("before", "after")
     if asked.json:
         print(json.dumps(found, indent=1))
     else:
-        Console().print(as_table(models, reports, gains, asked.samples))
+        Console().print(as_table(sides, reports, gains, asked.samples))
     if asked.out:
         _write(asked.out, json.dumps(found, indent=1) + "\n")
     if asked.plot:
@@ -72,9 +84,9 @@ def evaluate(asked: argparse.Namespace) -> None:
 
 def opened(model: str, base: str, settings: TrainerSettings) -> Policy:
     """A model, ready to answer. Raises SettingsError."""
-    if not (Path(model) / TENSORS).exists():
-        return Policy(settings.policy.model_copy(update={"model": model}))
-    policy = Policy(settings.policy.model_copy(update={"model": base}))
+    if not (Path(model) / TENSORS).exists():  # it is no checkpoint
+        return Policy(settings.policy.model_copy(update={"model": model}), trains=False)
+    policy = Policy(settings.policy.model_copy(update={"model": base}), trains=False)
     try:
         load_weights(policy, Path(model) / TENSORS)
     except (OSError, ValueError) as error:
@@ -100,12 +112,14 @@ def as_json(
     return {**told, "models": shown, "gain": {name: asdict(one) for name, one in gains.items()}}
 
 
-def as_table(models: list[str], reports: list[dict[str, Line]], gains: Mapping[str, Estimate], samples: int) -> Table:
-    """One line a set, two columns a model."""
+def as_table(
+    sides: tuple[str, ...], reports: list[dict[str, Line]], gains: Mapping[str, Estimate], samples: int
+) -> Table:
+    """One line a set, two columns a model; `sides` tells two of them apart."""
     table = Table(caption="95 % intervals: Wilson's (pass@1), bootstrap over the questions (mean)")
     table.add_column("held-out questions")
-    for place in range(len(models)):
-        name = "" if len(models) == 1 else ("before ", "after ")[place]
+    for place in range(len(reports)):
+        name = "" if len(reports) == 1 else f"{sides[place]} "
         table.add_column(f"{name}pass@1", justify="right")
         table.add_column(f"{name}mean@{samples}", justify="right")
     if gains:
@@ -129,7 +143,14 @@ def draw(path: Path, models: list[str], reports: list[dict[str, Line]], samples:
             values = [one.value for one in found]
             reach = [[one.value - one.low for one in found], [one.high - one.value for one in found]]
             at = [k + (place - (len(models) - 1) / 2) * width for k in range(len(names))]
-            axes.bar(at, values, width * 0.95, yerr=reach, capsize=2, label=Path(model).name)
+            axes.bar(
+                at,
+                values,
+                width * 0.95,
+                yerr=reach,
+                capsize=2,
+                label=Path(model).name if Path(model).exists() else model,
+            )
         axes.set_ylabel(title)
         axes.set_ylim(0, 1)
         axes.grid(axis="y", alpha=0.3)
@@ -138,13 +159,35 @@ def draw(path: Path, models: list[str], reports: list[dict[str, Line]], samples:
     save(figure, path)
 
 
-def _with_bar(
-    policy: Policy, tasks: Tasks, questions: Papers, settings: TrainerSettings, seed: int, model: str
+def _served(
+    asked: argparse.Namespace, tasks: Tasks, questions: Papers, settings: TrainerSettings, advance: Advance
 ) -> dict[str, Marks]:
+    async def sat() -> dict[str, Marks]:
+        endpoint = Endpoint(asked.endpoint, asked.model, asked.concurrency)
+        try:
+            return await sit_at(endpoint, tasks, questions, settings.game, asked.seed, advance)
+        finally:
+            await endpoint.close()
+
+    try:
+        return asyncio.run(sat())
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from group
+
+
+def _local(
+    asked: argparse.Namespace, tasks: Tasks, questions: Papers, settings: TrainerSettings, model: str
+) -> dict[str, Marks]:
+    """What a model answers on this machine, marked."""
+    policy = opened(model, asked.base, settings)
+    return _with_bar(questions, model, lambda told: sit(policy, tasks, questions, settings.game, asked.seed, told))
+
+
+def _with_bar(questions: Papers, model: str, answering: Callable[[Advance], dict[str, Marks]]) -> dict[str, Marks]:
     total = sum(map(len, questions.values()))
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task(model, total=total)
-        return sit(policy, tasks, questions, settings.game, seed, lambda count: progress.advance(bar, count))
+        return answering(lambda count: progress.advance(bar, count))
 
 
 def _shown(one: Estimate, sign: str = "") -> str:
@@ -160,10 +203,15 @@ def _write(path: Path, text: str) -> None:
         ) from error
 
 
-def _arguments(given: list[str]) -> argparse.Namespace:
+def arguments_of(given: list[str]) -> argparse.Namespace:
+    """What was asked on the command line; ends the process where that makes no sense."""
     parser = argparse.ArgumentParser(prog="rlswarm eval", description="Held-out questions, answered and marked.")
-    parser.add_argument("--after", required=True, help="the model")
+    parser.add_argument("--after", help="the model")
     parser.add_argument("--before", help="another one, to compare with")
+    parser.add_argument("--keep", type=Path, help="a folder for the marks of --before, not to be asked again")
+    parser.add_argument("--endpoint", help="a server that speaks OpenAI's API, to compare with, or alone")
+    parser.add_argument("--model", help="the name of the model there")
+    parser.add_argument("--concurrency", type=int, default=8, help="requests to it at a time")
     parser.add_argument("--base", default="embedded", help="the model that a checkpoint was trained from")
     parser.add_argument("--mix", help="of questions (default: DATA_MIX)")
     parser.add_argument("--questions", type=int, default=50, help="of each set")
@@ -172,7 +220,14 @@ def _arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="JSON instead of the table")
     parser.add_argument("--out", type=Path, help="write the JSON to a file, too")
     parser.add_argument("--plot", type=Path, help="draw it, as .svg or .png")
-    return parser.parse_args(given)
+    asked = parser.parse_args(given)
+    if not asked.after and not asked.endpoint:
+        parser.error("nothing to evaluate: name a model, or --endpoint and --model")
+    if bool(asked.endpoint) != bool(asked.model):
+        parser.error("--endpoint and --model go together")
+    if asked.endpoint and asked.before:
+        parser.error("--before and --endpoint exclude each other: it is the endpoint that is compared with")
+    return asked
 
 
 if __name__ == "__main__":

@@ -13,12 +13,12 @@ from statistics import fmean
 
 import torch
 
-from services.trainer.evaluation.estimates import Estimate, difference, mean, rate
 from services.trainer.forward.sampling import sample
 from services.trainer.games.tasks import Tasks
 from services.trainer.model.policy import Policy
 from services.trainer.settings import GameSettings
 from shared.errors import SettingsError
+from shared.estimates import Estimate, difference, mean, rate
 from shared.messages import Question
 from shared.tasks import seed_of
 

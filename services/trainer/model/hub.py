@@ -15,7 +15,7 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from shared.errors import SettingsError, SwarmError
 
-TEXTS = ["*.json", "*.txt", "*.model", "*.jinja"]
+TEXTS = ["*.json", "*.txt", "*.model", "*.jinja", "README.md", "LICENSE*"]  # card and licence: for who publishes
 WEIGHTS = ("*.safetensors", "*.bin")  # the second only where there is none of the first
 FOLDERS = ["*/*"]  # other formats of the same weights
 KINDS = ("connect", "read", "write", "pool")  # of waiting

@@ -36,12 +36,13 @@ class Policy:
     takes longer than to compute.
     """
 
-    def __init__(self, settings: PolicySettings) -> None:
+    def __init__(self, settings: PolicySettings, *, trains: bool = True) -> None:
+        """`trains`: it must fit with gradients and moments; else it only answers."""
         self.name = BUILT_IN if settings.model == AUTO else settings.model
         self.device = device_of(settings)
-        self._source = locate(settings)
+        self.source = locate(settings, trains=trains)
         try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(self._source)
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(self.source)
             model = self._load(torch.float32)
         except (OSError, ValueError, StrictDataclassError) as error:
             cause = f"the model {settings.model!r} cannot be loaded: {str(error).strip().splitlines()[0].rstrip('.')}"
@@ -83,7 +84,7 @@ class Policy:
         return self.size >= SMALL and any(bool(able.get(name)) for name in ("avx512_bf16", "amx_bf16"))
 
     def _load(self, dtype: torch.dtype) -> Any:
-        return AutoModelForCausalLM.from_pretrained(self._source, dtype=dtype)
+        return AutoModelForCausalLM.from_pretrained(self.source, dtype=dtype)
 
     def _prompt(self, question: str) -> tuple[int, ...]:
         """Token ids of a question as this model wants to be asked; one without a chat template gets the plain text."""

@@ -2,6 +2,7 @@
 
     <state>/checkpoints/<peer>/<model>/<step>/tensors.safetensors   weights and AdamW's moments, float32
                                               progress.json         where training stands, what it was made from
+                                       origin.json           what is trained, how and by what, see origin.py
                                        damaged/<step>/              what could not be used, for whoever looks into it
 
 There is no state of a random generator in it: all randomness of a step follows from (seed, peer, step), updates
@@ -26,6 +27,7 @@ from services.trainer.learning.picks import Memory
 from services.trainer.model.policy import Policy
 from services.trainer.pacing import Pace
 from services.trainer.state.tensors import digest, read_tensors, write_tensors
+from shared.checkpoints import PROGRESS, STEPS, TENSORS, Lineage
 from shared.messages import Digest, Registration, Reward, Round, Trained, Winners
 
 log = logging.getLogger(__name__)
@@ -33,7 +35,7 @@ log = logging.getLogger(__name__)
 KEPT = 2
 DAMAGED_KEPT = 2  # as many as one start may find: none is lost before somebody could look
 REMEMBERED = 48  # messages: of the last sixteen rounds, far more than a queue that lost power forgets
-TENSORS, PROGRESS, DAMAGED = "tensors.safetensors", "progress.json", "damaged"
+DAMAGED = "damaged"
 
 Sent = Annotated[Registration | Reward | Winners | Trained, Field(discriminator="kind")]
 
@@ -55,6 +57,7 @@ class Progress(BaseModel):
     game: dict[str, JsonValue] = {}  # what the game remembers between two stages of a round, see `Game.state`
     pace: Pace = Pace()  # how fast this trainer was lately
     memory: Memory = Memory()  # of the pick
+    lineage: Lineage = Lineage()  # what the weights have learnt from
     unsent: tuple[Sent, ...] = ()  # of the last rounds, to be queued (again) after a crash; their keys make it harmless
 
     def next(self, count: int) -> range:
@@ -138,7 +141,7 @@ class Checkpoints:
         return found
 
     def _steps(self) -> list[Path]:
-        return sorted(path for path in self.folder.glob("[0-9]*") if path.is_dir())
+        return sorted(path for path in self.folder.glob(STEPS) if path.is_dir())
 
     def _set_aside(self, folder: Path) -> None:
         """Out of the way, and not deleted: the next checkpoint of this step takes its name."""
