@@ -26,12 +26,12 @@ def listen(host: str, port: int, variable: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         sock = socket.create_server((host, port), family=family, backlog=512)
+        # Or an answer's second packet waits 40 ms for the first one's receipt: asyncio sees no TCP in accepted sockets.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
     except OSError as error:
         cause = f"port {port} on {host} cannot be used ({error.strerror})"
         raise SwarmError(cause, f"set {variable} to a free one") from error
-    # Inherited by every connection. Else an answer's body waits for the other side to acknowledge its head, 40 ms.
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock
 
 
 def server_of(app: FastAPI) -> Server:

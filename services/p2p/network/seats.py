@@ -70,7 +70,8 @@ class Seats:
         await self._grow()
         if await hosted_peers(self._context.store) != list(self._network.hosted):
             await self.introduce(self._network.hosted)
-        await self._proofs.look({peer: self._identities[peer] for peer in self._network.hosted})
+        known = self._identities
+        await self._proofs.look({peer: known[peer] for peer in self._network.hosted if peer in known})
 
     async def introduce(self, peers: Collection[str]) -> None:
         """Tell the household which peers it has, and the chain whose they are."""
