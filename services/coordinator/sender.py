@@ -28,7 +28,7 @@ from services.coordinator.signer import Signed, Signer, SignerError
 GAS_MARGIN = 1.5  # over the node's estimate: transactions of the same batch change the storage it was made on
 BUMP, BUMP_CAP = 1.25, 4.0  # on the gas price, after a failure; nodes ask for 1.1 to replace a transaction
 PORTION = 50  # transactions
-AT_ONCE_S = 0.3  # a node that has mined a portion within this mines at once
+AT_ONCE_S, LOOKS = 0.5, 2  # a node that has mined each of the first portions within this mines at once
 ATTEMPTS = 4  # to look for receipts
 WAIT_S, WAIT_CAP_S = 0.01, 0.5  # between two looks for receipts, growing
 THERE = ("already known", "already imported")  # what nodes say of a transaction they have
@@ -76,10 +76,11 @@ class Sender:
         chain = self._chain
         signed, room = await self._signed(transactions)
         at_once, start = True, 0
-        for stop in ends([_offered(one) for one in transactions], room):
+        for number, stop in enumerate(ends([_offered(one) for one in transactions], room)):
             await self._hand_in(signed[start:stop])
             if at_once and stop < len(signed):
-                wait_s = AT_ONCE_S if start == 0 else self._timeout_s
+                # The first may have come just before a block that was due; the second then waits for a whole one.
+                wait_s = AT_ONCE_S if number < LOOKS else self._timeout_s
                 at_once = await self._mined(signed[stop - 1].hash, wait_s)
             start = stop
         return await self._receipts([one.hash for one in signed], chain)
