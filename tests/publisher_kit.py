@@ -94,6 +94,11 @@ def environment(hub, **changes: str) -> dict[str, str]:
     return {**os.environ, **told, **changes}
 
 
+def environment_of(state: Path, **changes: str) -> dict[str, str]:
+    """What a process is told that finds a trainer's checkpoints there, and no token."""
+    return {**os.environ, "STATE_DIR": str(state), "HF_TOKEN": "", "HUGGINGFACE_ACCESS_TOKEN": "", **changes}
+
+
 def trainer_of(state: Path, peer: str = ALICE, *overrides: str):
     """A real trainer of the embedded model, alone in its household, that learns fast."""
     from services.trainer.loop import Trainer

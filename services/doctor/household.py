@@ -67,7 +67,10 @@ def _redis(told: dict[str, Any], where: str) -> Check:
 
 def _service(state: ServiceState) -> Check:
     """What a service that runs says of itself."""
-    name = f"{state.service} {state.instance}" if state.instance != "one" else state.service
+    of_many = state.instance != "one"
+    name = (
+        state.instance if state.instance.startswith(state.service) else state.service + f" {state.instance}" * of_many
+    )
     if state.status == "stuck":
         cause = f"{name} has not got on for {state.progress_age_s:.0f} s"
         return bad("service", cause, f"see its log: rlswarm logs {state.service}")

@@ -5,6 +5,7 @@ checkpoints --> found --due?--> build: folder, evaluation, card --better?--> upl
 
 from __future__ import annotations
 
+import os
 import sys
 
 from services.publisher.settings import PublisherSettings
@@ -14,6 +15,7 @@ from shared.runtime import serve, start
 def main() -> None:
     """Entry point of the process."""
     settings = start("publisher", PublisherSettings)
+    os.nice(19)  # training goes first; the programs that this one runs inherit it
     from services.publisher.service import run
 
     sys.exit(serve("publisher", settings, run))

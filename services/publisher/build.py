@@ -7,7 +7,6 @@ so does the publisher.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from shared.settings import load
 def main() -> None:
     """Entry point; an expected failure is one line."""
     asked = _arguments(sys.argv[1:])
-    os.nice(19)  # training goes first
     try:
         make(asked, load("publisher", PublisherSettings))
     except SwarmError as error:
@@ -41,7 +39,8 @@ def make(asked: argparse.Namespace, settings: PublisherSettings) -> None:
     if not found:
         raise SwarmError(f"there is no checkpoint in {settings.state_dir}", "let it train for a round")
     name = repository(found[0].origin.model, settings.infix, found[0].peer)
-    exam = Exam(settings.questions, settings.samples, limit_s=settings.evaluation_max_s)
+    kept = settings.state_dir / "publisher" / "marks"
+    exam = Exam(settings.questions, settings.samples, limit_s=settings.evaluation_max_s, kept=kept)
     request = Request(
         repository=asked.repository or (f"{settings.owner}/{name}" if settings.owner else name),
         swarm=settings.swarm,

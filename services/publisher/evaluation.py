@@ -71,6 +71,7 @@ class Exam:
     samples: int  # answers drawn for each
     seed: int = 42
     limit_s: float = 3600.0
+    kept: Path | None = None  # folder for the marks of the model that training began from
 
 
 def evaluate(model: str, before: str | None, origin: Origin, exam: Exam, out: Path) -> Evaluation:
@@ -78,6 +79,7 @@ def evaluate(model: str, before: str | None, origin: Origin, exam: Exam, out: Pa
     command = [sys.executable, "-m", "services.trainer.evaluation", f"--after={model}", f"--out={out}"]
     command += [f"--questions={exam.questions}", f"--samples={exam.samples}", f"--seed={exam.seed}"]
     command += [f"--mix={origin.data['name']}", *([f"--before={before}"] if before else [])]
+    command += [f"--keep={exam.kept}"] if exam.kept else []
     try:
         done = subprocess.run(
             command,

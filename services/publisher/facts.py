@@ -18,6 +18,7 @@ class GgufFile:
     bytes: int
     agreement: float  # share of the greedy tokens that are those of the safetensors model
     divergence: float  # nats: mean KL divergence of its next token from that model's
+    largest: float  # difference of two logits of the same token
     splits_alike: bool = True  # llama.cpp tokenizes as the model's own tokenizer does
 
 

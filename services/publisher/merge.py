@@ -7,7 +7,6 @@ parents (folders, or repositories of the hub) --mix--> folder --evaluated beside
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -46,7 +45,6 @@ class Parent:
 def main() -> None:
     """Entry point; an expected failure is one line. Exit code 3: it is not better, and not kept."""
     asked = _arguments(sys.argv[1:])
-    os.nice(19)  # training goes first
     try:
         sys.exit(0 if merge(asked, load("publisher", PublisherSettings)) else 3)
     except SwarmError as error:

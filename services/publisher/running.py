@@ -21,7 +21,9 @@ def how_to_run(facts: Facts) -> str:
 
 The model was trained with this system prompt, and expects it:
 
-> {facts.origin.system_prompt}
+```text
+{facts.origin.system_prompt}
+```
 
 With transformers:
 
@@ -52,9 +54,10 @@ def _llama(facts: Facts) -> str:
     if not facts.gguf:
         return "There are no files for llama.cpp and Ollama here: " + "; ".join(facts.no_gguf) + "."
     name, best = facts.repository, usual(facts.gguf)
-    head = ["file", "size", "same tokens", "mean divergence, nats"]
+    head = ["file", "size", "same tokens", "mean divergence, nats", "largest difference of logits"]
     rows = [
-        [one.name, f"{one.bytes / 1e6:,.1f} MB", f"{one.agreement:.1%}", f"{one.divergence:.4f}"] for one in facts.gguf
+        [one.name, f"{one.bytes / 1e6:,.1f} MB", f"{one.agreement:.1%}", f"{one.divergence:.5f}", f"{one.largest:.3f}"]
+        for one in facts.gguf
     ]
     alike = all(one.splits_alike for one in facts.gguf)
     warning = "" if alike else f"\n\n{SPLITS_OTHERWISE}"

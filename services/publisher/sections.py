@@ -79,8 +79,8 @@ def training(facts: Facts) -> str:
     rows = [[title, str(value)] for title, value in told if value is not None]
     curves = f"![rewards, loss and completion length by round]({facts.plot})" if facts.plot else facts.not_plotted
     return (
-        f"## Training\n\nQuestions: the mix `{short(origin.data['name'])}`, made by generators of "
-        "[reasoning-gym](https://github.com/open-thought/reasoning-gym) and marked by their own scorers.\n\n"
+        f"## Training\n\nQuestions: the mix `{short(origin.data['name'])}`, of generators of "
+        "[reasoning-gym](https://github.com/open-thought/reasoning-gym), or of files where the table says so.\n\n"
         f"{table(['set', 'share of the questions', 'settings other than its defaults'], sets)}\n\n{curves}\n\n"
         f"{table(['setting', 'value'], rows)}\n\n"
         f"The trained weights and the optimizer's state are float32; the published ones are {facts.dtype}."
@@ -191,6 +191,8 @@ def _round(number: int) -> str:
 
 
 def _settings(task: dict[str, object]) -> str:
+    if task.get("file"):
+        return f"questions of a file, marked by `{task.get('scorer')}`"
     config = task.get("config")
     return ", ".join(f"{name} {value}" for name, value in config.items()) if isinstance(config, dict) else ""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -26,7 +25,6 @@ REFUSED, AWAY = 3, 4  # exit codes: somebody has to do something; it may go on b
 def main() -> None:
     """Entry point; an expected failure is one line."""
     asked = arguments(sys.argv[1:])
-    os.nice(19)  # training goes first
     try:
         print(json.dumps(upload(asked, load("publisher", PublisherSettings))))
     except SwarmError as error:

@@ -10,8 +10,11 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
 
 from shared.errors import SwarmError
+
+transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 LICENCES = ("LICENSE*", "LICENCE*", "NOTICE*")
 

@@ -28,7 +28,7 @@ from services.cli.publish import run_export
 from services.local.folder import Plan, RunFolder
 from services.publisher.llama import export as module
 from services.publisher.llama.export import compare, export, run
-from services.publisher.llama.reference import references
+from services.publisher.llama.reference import QUESTIONS, prompt_text, references
 from services.publisher.llama.tolerance import KINDS, TOLERANCES, Tolerance
 from services.publisher.llama.write import write_f16
 from services.trainer.model.choice import EMBEDDED
@@ -37,7 +37,7 @@ from tests.publisher_kit import train, trainer_of
 
 SIZES = {
     "vocab_size": 1034, "hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": 1024, "initializer_range": 0.12, "eos_token_id": 1000,
+    "num_key_value_heads": 2, "max_position_embeddings": 1024, "initializer_range": 0.06, "eos_token_id": 1000,
 }  # fmt: skip
 ROPE = {"rope_type": "default", "rope_theta": 5e5}
 SHAPES = {
@@ -80,6 +80,25 @@ def test_every_shape_is_the_same_model_in_llama_cpp(exported):
         assert (folder / one.name).stat().st_size == one.bytes
     assert len(files) + len(reasons) == len(KINDS), "what is not there has its reason"
     assert not list(folder.parent.glob(".gguf-*"))
+
+
+def test_a_model_that_has_learnt_something_is_published_in_all_kinds(tmp_path):
+    """Random weights are nobody's model: their likeliest token is so by a hair, and five bits make it another."""
+    folder = folder_of("qwen3", tmp_path)
+    model, tokenizer = Qwen3ForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    texts = [f"{prompt_text(tokenizer, SYSTEM_PROMPT, one)}<answer>{n}</answer>" for n, one in enumerate(QUESTIONS)]
+    rows = [torch.tensor([[*tokenizer(text).input_ids, tokenizer.eos_token_id]]) for text in texts]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    for step in range(120):
+        optimizer.zero_grad()
+        model(input_ids=rows[step % len(rows)], labels=rows[step % len(rows)]).loss.backward()
+        optimizer.step()
+    model.to(torch.bfloat16).save_pretrained(folder)
+    files, reasons = export(folder, "learnt", SYSTEM_PROMPT)
+    print(*files, *reasons, sep="\n")
+    assert ([one.kind for one in files], reasons) == (list(KINDS), [])
+    sizes = [one.bytes for one in files]
+    assert sizes == sorted(sizes, reverse=True) and sizes[2] < 0.4 * sizes[0]
 
 
 def test_five_bits_keep_llama_cpps_mixed_strategy(exported, tmp_path):

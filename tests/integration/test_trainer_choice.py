@@ -105,6 +105,7 @@ def test_a_model_that_cannot_fit_is_refused_before_its_weights_are_asked_for(set
         assert not any("safetensors" in path for path in hub.asked)
     with pytest.raises(SettingsError, match="does not fit"):
         locate(named(settings, str(tmp_path / "big")))
+    assert locate(named(settings, str(tmp_path / "big")), trains=False) == tmp_path / "big", "to answer takes less"
 
 
 def test_a_model_that_fits_only_when_others_make_room_is_tried_with_a_word(settings, tmp_path, monkeypatch, caplog):

@@ -11,7 +11,8 @@ import pytest
 
 from services.cli.evaluate import located
 from services.local.folder import Plan, RunFolder
-from services.trainer.evaluation.exam import papers
+from services.trainer.evaluation.exam import Marks, papers
+from services.trainer.evaluation.kept import kept_or_new
 from services.trainer.games.tasks import Tasks
 from services.trainer.loop import Trainer
 from services.trainer.settings import TrainerSettings
@@ -22,7 +23,7 @@ from shared.queue.memory import MemoryQueue, MemoryStore
 from shared.runtime import Context
 from shared.settings import load
 from shared.tasks import Mix, TaskSet, is_held_out
-from tests.examples import ALICE, BOB
+from tests.examples import ALICE, BOB, QUESTION
 
 ROOT = Path(__file__).parents[2]
 
@@ -116,3 +117,28 @@ def test_papers_are_distinct_held_out_and_of_few_questions_as_many_as_there_are(
         assert len({question.text for question in questions}) == len(questions)
         assert all(is_held_out(question.text) for question in questions)
     assert papers(tasks, 40) == asked
+
+
+def test_the_marks_of_the_model_before_are_kept_and_asked_for_again_where_anything_differs(tmp_path):
+    game = load("trainer", TrainerSettings, ["policy.model=embedded"]).game
+    asked, sat = {"lcm": [QUESTION]}, []
+
+    def answering():
+        sat.append(True)
+        return {"lcm": Marks((True,), (0.5,))}
+
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+
+    def marks(folder=tmp_path / "kept", model=str(tmp_path / "model"), questions=asked, seed=1):
+        found = kept_or_new(folder, model, questions, game, seed, answering)
+        assert found == {"lcm": Marks((True,), (0.5,))}
+        return len(sat)
+
+    assert [marks(), marks(), marks(folder=None)] == [1, 1, 2]
+    assert [marks(seed=2), marks(model="other"), marks(questions={"lcm": []}), marks()] == [3, 4, 5, 5]
+    (tmp_path / "model" / "config.json").write_text("{ }")
+    assert marks() == 6, "its files are others"
+    for path in (tmp_path / "kept").iterdir():
+        path.write_text("{")
+    assert [marks(), marks()] == [7, 7], "what cannot be read is made anew"

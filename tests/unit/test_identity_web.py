@@ -142,7 +142,7 @@ async def test_only_who_leads_decides_about_the_pace(parts, owner):
     csrf = {"csrf": owner.headers["X-CSRF-Token"]}
     assert "The chain has not been seen yet" in (await owner.get("/swarm")).text
     await put_swarm_state(parts.context.store, chain_of())
-    assert "Another household founded" in (await owner.get("/swarm")).text
+    assert "Another household leads the rounds" in (await owner.get("/swarm")).text
     assert (await owner.post("/swarm", data={"action": "pause", **csrf})).status_code == 409
     assert await pace(parts.context.store) == Pace()
 

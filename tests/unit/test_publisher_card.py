@@ -19,8 +19,8 @@ from shared.names import name_of
 from tests.examples import ALICE, BOB
 from tests.publisher_kit import CONTRACT, EMBEDDED, FACTS, ORIGIN, STANDING
 
-BEST = GgufFile("model-Q4_K_M.gguf", "Q4_K_M", 400_000_000, 0.97, 0.012)
-FULL = GgufFile("model-F16.gguf", "F16", 1_200_000_000, 1.0, 0.0001)
+BEST = GgufFile("model-Q4_K_M.gguf", "Q4_K_M", 400_000_000, 0.97, 0.012, 0.8)
+FULL = GgufFile("model-F16.gguf", "F16", 1_200_000_000, 1.0, 0.0001, 0.002)
 
 
 def peer(number):
@@ -100,7 +100,7 @@ def test_how_to_run_it_names_only_files_that_are_there():
     assert "There are no files for llama.cpp and Ollama here: none was asked for." in card(FACTS)
     body = card(replace(FACTS, gguf=(FULL, BEST), no_gguf=("Q3_K_M: it answers otherwise",)))
     assert f"-hff {BEST.name}" in body and "Not here: Q3_K_M: it answers otherwise." in body
-    assert "| model-F16.gguf | 1,200.0 MB | 100.0% | 0.0001 |" in body
+    assert "| model-F16.gguf | 1,200.0 MB | 100.0% | 0.00010 | 0.002 |" in body
     assert "text-generation-inference --model-id me/Qwen3" in body and "AutoModelForCausalLM" in body
 
 

@@ -67,6 +67,13 @@ def _rounds() -> list[parts.Panel]:
             ("sum(increase(swarm_chain_copies_total[10m]))", "copies"),
             span=6,
         ),
+        lines(
+            "Calls at the gate",
+            "A minute's worth, by what became of them. Refused: somebody tried what only the machine may do to the"
+            " chain. Too many, too large, unreadable: an address beyond the gate's bounds.",
+            (f"sum by (outcome) (rate(swarm_chain_calls_total{RATE})) * 60", "{{outcome}}"),
+            colours={"passed": "green", "refused": "red", "unanswered": "orange"},
+        ),
     ]
 
 

@@ -119,4 +119,10 @@ def _pace() -> list[parts.Panel]:
             (f"increase(swarm_trainer_checkpoint_failures_total{MINE}[30m])", "{{instance}}"),
             limit=[(None, "transparent"), (1, "red")],
         ),
+        lines(
+            "Publishing",
+            "Held-out score of the checkpoint that the publisher looked at last, and uploads within the last hour.",
+            ("max(swarm_publisher_score_ratio)", "score"),
+            ("sum by (outcome) (increase(swarm_publisher_uploads_total[1h]))", "{{outcome}}"),
+        ),
     ]  # fmt: skip

@@ -65,7 +65,9 @@ def _all(folder: Path, name: str, full: Path, asked: Sequence[Reference]) -> tup
             reasons.append(f"{kind}: {fault}")
             continue
         size = path.stat().st_size
-        files.append(GgufFile(path.name, kind, size, found.agreement, found.divergence, found.splits_alike))
+        files.append(
+            GgufFile(path.name, kind, size, found.agreement, found.divergence, found.largest, found.splits_alike)
+        )
         log.info("%s: %s", path.name, found)
     for one in files:
         (full.parent / one.name).replace(folder / one.name)

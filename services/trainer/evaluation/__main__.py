@@ -15,6 +15,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from rich.table import Table
 
 from services.trainer.evaluation.endpoint import Endpoint, sit_at
 from services.trainer.evaluation.exam import Line, Marks, Papers, gain, papers, report, sit
+from services.trainer.evaluation.kept import kept_or_new
 from services.trainer.games.tasks import Tasks
 from services.trainer.model.policy import Policy
 from services.trainer.settings import TrainerSettings
@@ -62,13 +64,10 @@ def evaluate(asked: argparse.Namespace) -> None:
             _with_bar(questions, models[0], lambda advance: _served(asked, tasks, questions, settings, advance))
         )
     for model in filter(None, (asked.before, asked.after)):
-        policy = opened(model, asked.base, settings)
-
-        def local(advance: Advance, policy: Policy = policy) -> dict[str, Marks]:
-            return sit(policy, tasks, questions, settings.game, asked.seed, advance)
-
         models.append(model)
-        marks.append(_with_bar(questions, model, local))
+        kept = asked.keep if model == asked.before else None
+        answering = partial(_local, asked, tasks, questions, settings, model)
+        marks.append(kept_or_new(kept, model, questions, settings.game, asked.seed, answering))
     reports = [report(one, asked.seed) for one in marks]
     gains = gain(marks[0], marks[1], asked.seed) if len(marks) > 1 else {}
     found = as_json(asked, settings.data.name, models, reports, gains)
@@ -86,8 +85,8 @@ def evaluate(asked: argparse.Namespace) -> None:
 def opened(model: str, base: str, settings: TrainerSettings) -> Policy:
     """A model, ready to answer. Raises SettingsError."""
     if not (Path(model) / TENSORS).exists():  # it is no checkpoint
-        return Policy(settings.policy.model_copy(update={"model": model}))
-    policy = Policy(settings.policy.model_copy(update={"model": base}))
+        return Policy(settings.policy.model_copy(update={"model": model}), trains=False)
+    policy = Policy(settings.policy.model_copy(update={"model": base}), trains=False)
     try:
         load_weights(policy, Path(model) / TENSORS)
     except (OSError, ValueError) as error:
@@ -176,6 +175,14 @@ def _served(
         raise group.exceptions[0] from group
 
 
+def _local(
+    asked: argparse.Namespace, tasks: Tasks, questions: Papers, settings: TrainerSettings, model: str
+) -> dict[str, Marks]:
+    """What a model answers on this machine, marked."""
+    policy = opened(model, asked.base, settings)
+    return _with_bar(questions, model, lambda told: sit(policy, tasks, questions, settings.game, asked.seed, told))
+
+
 def _with_bar(questions: Papers, model: str, answering: Callable[[Advance], dict[str, Marks]]) -> dict[str, Marks]:
     total = sum(map(len, questions.values()))
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -201,6 +208,7 @@ def arguments_of(given: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="rlswarm eval", description="Held-out questions, answered and marked.")
     parser.add_argument("--after", help="the model")
     parser.add_argument("--before", help="another one, to compare with")
+    parser.add_argument("--keep", type=Path, help="a folder for the marks of --before, not to be asked again")
     parser.add_argument("--endpoint", help="a server that speaks OpenAI's API, to compare with, or alone")
     parser.add_argument("--model", help="the name of the model there")
     parser.add_argument("--concurrency", type=int, default=8, help="requests to it at a time")

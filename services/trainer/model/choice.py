@@ -47,17 +47,18 @@ async def settle(settings: TrainerSettings, context: Context, peer: str) -> Trai
     return settings.for_model(name)
 
 
-def locate(settings: PolicySettings) -> Path:
+def locate(settings: PolicySettings, *, trains: bool = True) -> Path:
     """The folder of a model's files, downloaded if need be.
 
-    Raises SettingsError, also if it cannot fit, and HubError.
+    Raises SettingsError, also if there is no room to train it where it `trains`, and HubError.
     """
     name = settings.model
     if name in (AUTO, BUILT_IN):
         return EMBEDDED
     token = settings.hf_token.get_secret_value() if settings.hf_token else None
     folder = Path(name) if Path(name).is_dir() else kept(name)
-    _check_fit(name, folder or fetch_config(name, token), measure(device_of(settings)))
+    if trains:
+        _check_fit(name, folder or fetch_config(name, token), measure(device_of(settings)))
     return folder or fetch(name, token)
 
 
