@@ -79,7 +79,6 @@ def only_one(lock: Path) -> Iterator[None]:
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-        lock.unlink(missing_ok=True)
 
 
 def _fill(found: Found, request: Request, held: Path, folder: Path, say: Say) -> Facts:
