@@ -25,6 +25,7 @@ from tests.publisher_kit import CONTRACT, environment, train, trainer_of
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 3
+pytestmark = pytest.mark.timeout(600)  # several programs, on a machine that others may share
 
 
 @pytest.fixture
