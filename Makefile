@@ -31,7 +31,7 @@ PURE := $(subst $(space),$(comma),$(strip \
   $(patsubst %,services/publisher/%.py,account card facts names running schedule sections tables \
     $(addprefix llama/,shape tolerance vocabulary)) \
   $(patsubst %,services/coordinator/%.py,market/moves rounds pace verdicts calls batches) \
-  $(patsubst %,services/p2p/%.py,$(addprefix wire/,announcement buckets dictionaries rejection validation) \
+  $(patsubst %,services/p2p/%.py,$(addprefix wire/,announcement buckets dictionaries packing rejection validation) \
     $(addprefix trust/,budget gate members originals reputation tally) $(addprefix bridge/,layouts payloads door) \
     $(addprefix network/,population reach sightings) $(addprefix traffic/,choice pacing survey watch)) \
   $(patsubst %,services/judge/%.py,breaker games records) \
@@ -53,7 +53,7 @@ demo: $(VENV)/.all  ## Start a fresh swarm here, page on http://localhost:3000 (
 		$(if $(ROUNDS),&& $(BIN)/rlswarm publish --dry-run --name $(NAME))
 
 test: lint test-unit  ## Linters, types, import rules, all tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile tests/contract tests/integration
+	@$(BIN)/python -m pytest -n 4 --dist loadfile tests/contract tests/integration tests/pages
 	@$(BIN)/python -m pytest tests/e2e
 
 test-unit: $(VENV)/.dev  ## Only the quick tests; decisions must be covered to the last branch
@@ -96,7 +96,7 @@ bench: $(VENV)/.all  ## Measure every published figure
 bench-trainer: $(VENV)/.dev  ## Measure the trainer beside GenRL and TRL, some 25 minutes; makes GenRL a venv
 	@$(BIN)/python -m benchmarks.trainer
 
-bench-p2p: $(VENV)/.dev  ## What the exchange of rollouts costs, beside one key in a DHT; and computed for 100,000 peers; 25 minutes
+bench-p2p: $(VENV)/.dev  ## What the exchange of rollouts costs, beside one key in a DHT; and computed for 100,000 peers; a quarter of an hour
 	@$(BIN)/python -m benchmarks.p2p
 
 bench-chain: $(VENV)/.dev  ## How fast 500 rewards reach a chain, in batches and one by one, beside two other ways; two minutes

@@ -20,6 +20,7 @@ from services.p2p.network.protocol import NetworkError
 from services.p2p.trust.gate import Gate
 from services.p2p.wire.announcement import authentic, sign
 from services.p2p.wire.buckets import Place
+from services.p2p.wire.packing import pack, unpack
 from services.p2p.wire.rejection import Rejected
 from services.p2p.wire.validation import body_of, validate
 from services.trainer.games.tasks import Tasks
@@ -106,7 +107,7 @@ class Malicious:
 
     def announce(self, body: bytes, number: int, **changes: object) -> None:
         told = announcement_of(self.identity, body, number, **changes)
-        self.bodies = {told.sha256: body}
+        self.bodies = {told.sha256: pack(body)}
         for key in told.keys:
             self.network.write(key, self.peer, sign(told, self.identity), told.expires)
 
@@ -160,7 +161,8 @@ class Copier(Malicious):
                 continue
             try:
                 told = authentic(value, peer)
-                found = validate(await self.network.fetch(peer, told.sha256), told, limit=2**20)
+                body = unpack(await self.network.fetch(peer, told.sha256), told.size)
+                found = validate(body, told, limit=2**20)
             except (NetworkError, Rejected):
                 continue
             self.done = number

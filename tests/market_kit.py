@@ -48,8 +48,9 @@ class Home(Household):
         return Web3Chain(self.node.url, signer_of(self.folder), ARTIFACTS, receipt_timeout_s=5)
 
     @contextlib.asynccontextmanager
-    async def up(self, *peers):
-        async with self.running(self.chain()):
+    async def up(self, *peers, killed=False):
+        """A coordinator; `killed`: it is cut off in the end, wherever it is."""
+        async with (self.killed if killed else self.running)(self.chain()):
             await eventually(lambda: self.queue.last(ROUNDS), 15)
             await self.host(*peers)
             for peer in peers:

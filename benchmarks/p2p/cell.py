@@ -24,13 +24,14 @@ import psutil
 from hivemind.dht import DHTNode
 from hivemind.utils import get_dht_time
 
+from benchmarks.p2p.material import rollouts_of
 from services.p2p.network.identities import load_or_create
 from services.p2p.service import run
 from services.p2p.settings import P2PSettings
 from services.p2p.traffic.choice import LEAST_PEERS
 from services.p2p.wire.validation import body_of
 from shared.health import Health
-from shared.messages import Completion, Group, Question, Rollouts, Round
+from shared.messages import Round
 from shared.queue.memory import MemoryQueue, MemoryStore
 from shared.runtime import Context
 from shared.settings import load
@@ -38,7 +39,6 @@ from shared.streams import ROLLOUTS_LOCAL, ROLLOUTS_PEER, ROUNDS
 
 J = 4  # informative groups that "ours, J groups" wants
 EVERYTHING = 100_000  # groups that "ours" wants: more than there are
-GROUPS, G, INFORMATIVE = 8, 8, 4
 SETTLE_S, LOOK_S = 0.2, 0.05  # a peer
 BEAM = 50  # of GenRL's backend, as RL Swarm sets it
 CALL_S = 15.0  # hivemind itself would wait for ever
@@ -60,19 +60,6 @@ class Meter:
         own = psutil.Process()
         times = [one.cpu_times() for one in [own, *own.children(recursive=True)] if one.is_running()]
         return cls(received, sum(one.user + one.system for one in times), time.monotonic())
-
-
-def rollouts_of(peer: str, kilobytes: int) -> Rollouts:
-    """A peer's rollouts of about so many thousand bytes."""
-
-    def filled(size: int) -> Rollouts:
-        text = (peer * (size // len(peer) + 1))[:size]  # each its own: what repeats another's is refused
-        done = tuple(Completion(text=text, finished=True) for _ in range(G))
-        question = Question(text="What is 2 + 2?", answer="4", dataset="basic_arithmetic")
-        groups = tuple(Group(question=question, completions=done) for _ in range(GROUPS))
-        return Rollouts(peer_id=peer, round=1, stage=0, groups=groups, informative=INFORMATIVE)
-
-    return filled((1_000 * kilobytes - len(body_of(filled(0)))) // (GROUPS * G))
 
 
 async def ours(
@@ -100,11 +87,13 @@ async def ours(
     await asyncio.sleep(SETTLE_S * peers)
     names = [str(context.health.facts["peers"]) for context in contexts]
 
+    sampled = {name: rollouts_of(name, kilobytes) for name in names}
+
     async def take_part(context: Context, name: str, pause_s: float) -> None:
         now = time.time()
         await context.queue.publish(ROUNDS, Round(number=1, stage=0, opened_at=now, deadline=now + 600))
         await asyncio.sleep(pause_s)
-        await context.queue.publish(ROLLOUTS_LOCAL, rollouts_of(name, kilobytes))
+        await context.queue.publish(ROLLOUTS_LOCAL, sampled[name])
 
     before = Meter.read()
     taking_part = asyncio.gather(*map(take_part, contexts, names, pauses))
@@ -141,12 +130,13 @@ async def one_key(folder: Path, pauses: list[float], kilobytes: int, limit_s: fl
         )
         first = first or [str(address) for address in await nodes[0].get_visible_maddrs()]
     await asyncio.sleep(SETTLE_S * peers)
-    complete = [False] * peers
+    complete, names = [False] * peers, [str(node.peer_id) for node in nodes]
+    sampled = [rollouts_of(name, kilobytes) for name in names]
 
     async def gather(index: int) -> None:
-        node, name = nodes[index], str(nodes[index].peer_id)
+        node, name = nodes[index], names[index]
         await asyncio.sleep(pauses[index])
-        body, until_ = body_of(rollouts_of(name, kilobytes)), get_dht_time() + 600
+        body, until_ = body_of(sampled[index]), get_dht_time() + 600
         with suppress(TimeoutError):
             await asyncio.wait_for(node.store("1", body, until_, subkey=name, beam_size=BEAM), CALL_S)
         await asyncio.sleep(1)

@@ -21,15 +21,19 @@ from math import comb, log2
 from random import Random
 from statistics import fmean
 
+from benchmarks.p2p.material import GROUPS, rollouts_of
 from services.p2p.network.population import MOST
 from services.p2p.traffic.choice import Need, Offer, choose, is_enough
 from services.p2p.traffic.survey import Survey
 from services.p2p.traffic.watch import Watch
 from services.p2p.wire.buckets import MAX_LEVEL, Place, bucket_of, level_of
+from services.p2p.wire.packing import pack
+from services.p2p.wire.validation import body_of
 
 SIZES = (100, 1_000, 10_000, 100_000)
 READERS, ROUNDS, SHOWN = 100, 6, 3  # the last rounds are shown
-J, GROUPS, BODY = 4, 8, 20_000  # bytes of a body
+J = 4
+BODY = len(pack(body_of(rollouts_of("Qm" + "a" * 44, 20))))  # bytes of a body of 20 KB as it travels
 INFORMATIVE = 0.3  # of all groups; and of the claimed ones,
 TRUE = 0.9  # are so indeed
 UNREACHABLE = 0.1  # of the peers

@@ -15,12 +15,13 @@ import ipaddress
 import json
 import socket
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from services.chain import metrics
 from services.chain.calls import BROKEN, NO_REQUEST, Request, Unreadable, answered, error, read
@@ -31,7 +32,7 @@ MAX_BODY = 4 * 2**20  # bytes: a batch of 50 contracts
 BODY_S, ANSWER_S = 10.0, 30.0  # until a request has come whole, and until anvil has answered
 BURST, PER_S = 20_000, 5_000  # calls of one address: several times what a household sends, receipts asked for included
 MAX_ADDRESSES = 4_096  # whose calls are counted; who was silent longest is forgotten first
-MAX_AT_ONCE = 256  # connections
+MAX_AT_ONCE, MAX_EACH = 512, 64  # connections, and of one address
 OPEN = 32  # connections to anvil
 
 
@@ -106,6 +107,34 @@ class Gate:
         return told if isinstance(told, list) else [told]
 
 
+class Bounded(H11Protocol):
+    """HTTP/1.1 as uvicorn has it; an address has so many connections, and one that says nothing is closed."""
+
+    held: ClassVar[Counter[str]] = Counter()  # connections by address
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Count it."""
+        super().connection_made(transport)
+        self._who = _network((transport.get_extra_info("peername") or ("",))[0])
+        self.held[self._who] += 1
+        if self.held[self._who] > MAX_EACH:
+            metrics.CALLS.labels("too_many").inc()
+            transport.close()
+        self._silence = self.loop.call_later(BODY_S, self._drop)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is one less."""
+        self._silence.cancel()
+        self.held[self._who] -= 1
+        if not self.held[self._who]:
+            del self.held[self._who]
+        super().connection_lost(exc)
+
+    def _drop(self) -> None:
+        if getattr(self, "cycle", None) is None:  # no request has come
+            self.transport.close()
+
+
 class Server(uvicorn.Server):
     """uvicorn without its signal handlers."""
 
@@ -151,6 +180,7 @@ async def gate_to(port: int, sock: socket.socket) -> AsyncIterator[asyncio.Task[
 def _server_of(gate: Gate) -> Server:
     config = uvicorn.Config(
         gate,
+        http=Bounded,
         log_config=None,
         log_level="warning",
         access_log=False,

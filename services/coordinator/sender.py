@@ -7,8 +7,8 @@ The first nonce of a portion goes last. A node that mines each transaction at on
 a transaction that arrives in the moment its predecessor is mined waits for it for ever. Sent this way, they all lie
 ready when the first one comes. For the same reason such a node is through with a portion before it gets the next; one
 that collects transactions for its next block gets all portions one behind the other. A portion is no larger than what
-a node holds of one account before it knows the first (geth: 64). All are through before `send` is called again, and so
-the node always knows the nonce.
+a node holds of one account before it knows the first (geth: 64), and fits into one block, or a node that mines at once
+would leave the rest lying. All are through before `send` is called again, and so the node always knows the nonce.
 
 The caller repeats after looking at what has landed, so nothing here is repeated blindly.
 """
@@ -22,13 +22,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.coordinator.chain import ChainError
-from services.coordinator.rpc import Rpc, RpcError
+from services.coordinator.rpc import Request, Rpc, RpcError
 from services.coordinator.signer import Signed, Signer, SignerError
 
 GAS_MARGIN = 1.5  # over the node's estimate: transactions of the same batch change the storage it was made on
 BUMP, BUMP_CAP = 1.25, 4.0  # on the gas price, after a failure; nodes ask for 1.1 to replace a transaction
 PORTION = 50  # transactions
-AT_ONCE_S = 0.3  # a node that has mined a portion within this mines at once
+AT_ONCE_S, LOOKS = 0.5, 2  # a node that has mined each of the first portions within this mines at once
 ATTEMPTS = 4  # to look for receipts
 WAIT_S, WAIT_CAP_S = 0.01, 0.5  # between two looks for receipts, growing
 THERE = ("already known", "already imported")  # what nodes say of a transaction they have
@@ -74,14 +74,15 @@ class Sender:
 
     async def _send(self, transactions: Sequence[Transaction]) -> list[dict[str, Any]]:
         chain = self._chain
-        signed = await self._signed(transactions)
-        at_once = True
-        for start in range(0, len(signed), PORTION):
-            portion = signed[start : start + PORTION]
-            await self._hand_in(portion)
-            if at_once and start + PORTION < len(signed):
-                wait_s = AT_ONCE_S if start == 0 else self._timeout_s
-                at_once = await self._mined(portion[-1].hash, wait_s)
+        signed, room = await self._signed(transactions)
+        at_once, start = True, 0
+        for number, stop in enumerate(ends([_offered(one) for one in transactions], room)):
+            await self._hand_in(signed[start:stop])
+            if at_once and stop < len(signed):
+                # The first may have come just before a block that was due; the second then waits for a whole one.
+                wait_s = AT_ONCE_S if number < LOOKS else self._timeout_s
+                at_once = await self._mined(signed[stop - 1].hash, wait_s)
+            start = stop
         return await self._receipts([one.hash for one in signed], chain)
 
     async def _hand_in(self, portion: Sequence[Signed]) -> None:
@@ -109,15 +110,17 @@ class Sender:
                 await asyncio.sleep(WAIT_CAP_S)
         return {}
 
-    async def _signed(self, transactions: Sequence[Transaction]) -> list[Signed]:
+    async def _signed(self, transactions: Sequence[Transaction]) -> tuple[list[Signed], int]:
+        """The transactions, and how much gas a block has."""
         # Nothing of ours is in flight, so the latest block knows the nonce; a transaction that got stuck, or was left
         # by a process that died, is replaced: a second advance beside the first would skip a round.
-        price, count, chain_id = await self._rpc.sure(
-            [("eth_gasPrice", []), ("eth_getTransactionCount", [self._account, "latest"]), ("eth_chainId", [])]
-        )
+        latest = "latest"
+        asked: list[Request] = [("eth_gasPrice", []), ("eth_getTransactionCount", [self._account, latest])]
+        asked += [("eth_chainId", []), ("eth_getBlockByNumber", [latest, False])]
+        price, count, chain_id, block = await self._rpc.sure(asked)
         shared = {"value": 0, "gasPrice": int(int(price, 16) * self._bump), "chainId": int(chain_id, 16)}
         filled = [_fill(one, int(count, 16) + index) | shared for index, one in enumerate(transactions)]
-        return await self._signer.sign(filled)
+        return await self._signer.sign(filled), int(block["gasLimit"], 16)
 
     def _check(self, answers: Sequence[Any]) -> None:
         """Raises ChainError for the first transaction the node did not take."""
@@ -148,6 +151,21 @@ class Sender:
             wait_s = min(wait_s * 1.5, WAIT_CAP_S)
 
 
+def ends(gas: Sequence[int], room: int) -> list[int]:
+    """Where portions of transactions that offer so much gas end: of `PORTION` at most, and `room` for all of one."""
+    found, start = list[int](), 0
+    for stop in range(1, len(gas) + 1):
+        full = stop - start == PORTION or sum(gas[start : stop + 1]) > room
+        if full or stop == len(gas):
+            found.append(stop)
+            start = stop
+    return found
+
+
+def _offered(transaction: Transaction) -> int:
+    return int(transaction.gas * GAS_MARGIN)
+
+
 def _fill(transaction: Transaction, nonce: int) -> dict[str, Any]:
     to = {} if transaction.to is None else {"to": transaction.to}
-    return {"gas": int(transaction.gas * GAS_MARGIN), "nonce": nonce, "data": transaction.data, **to}
+    return {"gas": _offered(transaction), "nonce": nonce, "data": transaction.data, **to}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
 import torch
@@ -132,7 +132,7 @@ class Answers:
                     raise Unanswerable("cut off: it took too long, or the trainer was stopped")
         return self._policy.decode(ids).text[len(shown) :]
 
-    def _room(self, prompt: list[int]) -> int:
+    def _room(self, prompt: Sequence[int]) -> int:
         """Tokens there may be behind the prompt. Raises Unanswerable."""
         reads = getattr(self._policy.model.config.get_text_config(), "max_position_embeddings", None)
         room = self._game.max_new_tokens if reads is None else min(self._game.max_new_tokens, reads - len(prompt))

@@ -17,6 +17,7 @@ from services.p2p.network.node import BODY
 from services.p2p.service import run
 from services.p2p.wire.announcement import sign
 from services.p2p.wire.buckets import Place
+from services.p2p.wire.packing import pack
 from services.p2p.wire.validation import body_of
 from shared.health import Health
 from shared.messages import Rollouts, Round
@@ -136,7 +137,7 @@ class Stranger:
 
     async def _serve(self, request: BytesValue, _context) -> BytesValue:
         self.calls += 1
-        return BytesValue(value=self.bodies[request.value.hex()])
+        return BytesValue(value=pack(self.bodies[request.value.hex()]))
 
     async def write(self, value, *, subkey=None, number: int = 1, expiration: float | None = None) -> bool:
         """A raw record; True if a holder took it."""

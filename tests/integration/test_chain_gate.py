@@ -1,5 +1,6 @@
 """The gate before a real anvil: what is dangerous is refused and counted, the rest works as if it were not there."""
 
+import asyncio
 import http.client
 import json
 import socket
@@ -121,6 +122,24 @@ def test_who_talks_no_http_or_too_slowly_keeps_nobody_out(chain):
         odd.sendall(b"\x00\x01\x02\r\n\r\n")
         slow.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
         assert post(chain, batch("eth_chainId"))[0] == 200
+
+
+async def test_who_holds_connections_open_keeps_nobody_out(monkeypatch):
+    monkeypatch.setattr(gate, "MAX_EACH", 3)
+    monkeypatch.setattr(gate, "BODY_S", 0.3)
+    with gate.listen("127.0.0.1", 0) as sock:
+        async with gate.gate_to(1, sock):
+            where = sock.getsockname()
+            lines = [await asyncio.open_connection(*where) for _ in range(4)]
+            assert await asyncio.wait_for(lines[3][0].read(), 5) == b"", "one more than an address may have"
+            for reader, _ in lines[:3]:
+                assert await asyncio.wait_for(reader.read(), 5) == b"", "it said nothing for too long"
+            for _, writer in lines:
+                writer.close()
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{where[1]}") as client:
+                assert (await client.post("/", content=batch("evm_mine"))).status_code == 200
+            assert sum(gate.Bounded.held.values()) <= 1
+    assert not gate.Bounded.held
 
 
 async def test_a_swarm_is_founded_joined_and_paid_through_it(chain):

@@ -56,6 +56,16 @@ async def test_120_rewards_take_3_transactions_and_one_alone_its_own(node: Node)
     assert sent(node, chain) - before == 5
 
 
+async def test_more_batches_than_a_block_holds_land_in_one_go(node: Node) -> None:
+    chain = Web3Chain(node.url, KeySigner(), ARTIFACTS, receipt_timeout_s=5)
+    await on_round(chain, 1, A)
+    await chain.set_stages(500)  # so many rewards may be claimed for the round that is over
+    many = [Reward(peer_id=A, round=0, stage=stage, points=stage + 1) for stage in range(500)]
+    results = await chain.submit(many)
+    assert len({one.transaction for one in results}) == 10
+    assert await chain.holds(many) == [True] * 500
+
+
 async def test_a_contract_without_batches_gets_a_transaction_for_each(tmp_path: Path, node: Node) -> None:
     shutil.copy(BEFORE, tmp_path)
     shutil.copy(ARTIFACTS / "ERC1967Proxy.json", tmp_path)

@@ -53,7 +53,7 @@ async def all_in_purses(founder, joiner):
 
 async def test_a_game_that_was_cut_off_in_the_middle_is_played_to_its_end_after_a_restart(founder):
     async with dealing(founder):
-        async with founder.up(A):
+        async with founder.up(A, killed=True):
             await founder.shown(0, 0)
             answer = await right(founder)
             assert await founder.bet(A, 0, 0, answer, 7) == ""

@@ -148,3 +148,23 @@ async def test_without_a_judge_or_switched_off_it_does_nothing(settings, policy)
         await asyncio.wait_for(player.watch(), 1)
         await player.once()
     assert await context.queue.backlog(WAGERS) == 0
+
+
+async def test_who_joined_sees_the_clues_of_the_founders_judge_and_none_when_it_is_gone():
+    founder, joiner = MemoryStore(), MemoryStore()
+    await deal(founder, shown=2)
+
+    async def clue(client):
+        return (await client.get("/current_clue/")).json()
+
+    async with judge(founder, "prg_game=true") as far:
+        async with judge(joiner, "prg_game=true", f"upstream_url={far.base_url}") as near:
+
+            async def relayed():
+                told = await clue(near)
+                return told if told["game_id"] == 0 else None
+
+            told = await eventually(relayed, 20)
+            assert told == await clue(far) and told["clue_id"] == 1 and told["clue"].endswith("It is not: 100000")
+        async with judge(joiner, f"upstream_url={far.base_url}") as off:
+            assert (await clue(off))["game_id"] == -1, "switched off, nothing is shown"

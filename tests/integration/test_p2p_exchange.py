@@ -15,6 +15,7 @@ from services.p2p.traffic.bodies import SERVINGS, Bodies
 from services.p2p.trust.gate import Gate
 from services.p2p.trust.tally import Tally
 from services.p2p.wire.announcement import sign
+from services.p2p.wire.packing import pack, unpack
 from services.p2p.wire.validation import body_of
 from shared.health import Health
 from shared.household import (
@@ -81,12 +82,16 @@ class Household:
 
     def stranger(self, name: str, *bodies: bytes) -> MemoryNetwork:
         """A peer that serves these bodies, whatever it is asked for."""
+        return self.raw_stranger(name, *map(pack, bodies))
+
+    def raw_stranger(self, name: str, *packed: bytes) -> MemoryNetwork:
+        """The same, of what travels."""
         network = MemoryNetwork(self.world, SWARM, [identity(name).peer_id], Gate(SWARM, time.time))
         self.asked: list[str] = []
 
         def answer(digest: str, _remote: str) -> bytes:
             self.asked.append(digest)
-            return bodies[min(len(self.asked), len(bodies)) - 1]
+            return packed[min(len(self.asked), len(packed)) - 1]
 
         network.serve(answer)
         return network
@@ -216,6 +221,25 @@ async def test_a_bad_body_is_counted_and_costs_the_good_one_beside_it_nothing(tm
         await until(ours.events)
         assert ours.events()[0].rejected == {reason: 1}
         assert len(ours.asked) == 1
+
+
+@pytest.mark.parametrize("how", ["not packed", "cut short", "a bomb"])
+async def test_what_does_not_unpack_into_what_was_announced_is_counted_and_blamed(tmp_path, how):
+    body = body_of(rollouts_of(identity("eve").peer_id))
+    packed, reason = {
+        "not packed": (body, "malformed"),
+        "cut short": (pack(body)[:-9], "malformed"),
+        "a bomb": (pack(b"[" * 2**26), "wrong_hash"),
+    }[how]
+    async with Household(World(), tmp_path, "a0") as ours:
+        ours.raw_stranger("eve", packed)
+        await ours.open_round()
+        ours.write("eve", body)
+        await until(lambda: ours.asked)
+        await asyncio.sleep(0.2)
+        await ours.open_round(2)
+        await until(ours.events)
+        assert ours.events()[0].rejected == {reason: 1}
 
 
 async def test_a_peer_has_one_body_a_round(tmp_path):
@@ -362,7 +386,7 @@ async def test_a_body_is_served_so_often_and_forgotten_after_a_few_rounds():
         await bodies.keep(rollouts_of(ann, number), body_of(rollouts_of(ann, number)))
     assert bodies.serve(kept.sha256, "carol") is None
     assert len(bodies.of(3, 0)) == 1
-    assert len(bodies._bodies) == 2
+    assert len(bodies._packed) == 2
 
 
 async def test_kept_bodies_survive_a_restart_even_if_some_are_gone():
@@ -376,7 +400,7 @@ async def test_kept_bodies_survive_a_restart_even_if_some_are_gone():
     await again.load()
     assert again.of(1, 0) == []
     assert again.of(2, 0) == [second]
-    assert again.serve(second.sha256, "bob") == body_of(rollouts_of(ann, 2))
+    assert unpack(again.serve(second.sha256, "bob"), second.size) == body_of(rollouts_of(ann, 2))
 
 
 async def test_a_peer_more_is_hosted_for_a_trainer_that_waits_and_no_more_than_the_bound(tmp_path, monkeypatch):

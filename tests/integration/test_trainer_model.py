@@ -41,7 +41,7 @@ def game_of(policy, peer=ALICE):
 
 
 def prompts(policy):
-    return [policy.prompt(text) for text in ("Calculate 3 * 7.", "Calculate 12 + 5 - 2 + 8.")]
+    return [list(policy.prompt(text)) for text in ("Calculate 3 * 7.", "Calculate 12 + 5 - 2 + 8.")]
 
 
 def test_the_likeliest_tokens_are_those_of_transformers_generate(policy):

@@ -177,6 +177,12 @@ def test_names_and_addresses_that_are_none_are_refused(tmp_path, monkeypatch, ca
     assert (code, words in said) == (2, True)
 
 
+@pytest.mark.parametrize("command", [["allow"], ["disallow", "0x" + "1" * 40], ["hand-over", "0x" + "1" * 40, "--yes"]])
+def test_an_order_of_the_owner_needs_a_run_that_is_up(folder, monkeypatch, capsys, command):
+    code, said = run(monkeypatch, capsys, *command)
+    assert (code, "the run demo is not up" in said) == (1, True)
+
+
 def test_the_doctor_looks_at_everything_before_there_is_a_run(tmp_path, monkeypatch):
     monkeypatch.setenv("RUNS_DIR", str(tmp_path))
     monkeypatch.setenv("CPU_ONLY", "true")

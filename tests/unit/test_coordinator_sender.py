@@ -5,7 +5,7 @@ import pytest
 from services.coordinator import sender as module
 from services.coordinator.chain import ChainDown, ChainError
 from services.coordinator.rpc import Rpc
-from services.coordinator.sender import Sender, Transaction
+from services.coordinator.sender import Sender, Transaction, ends
 from services.coordinator.signer import Signed, SignerError
 
 CALL = Transaction("0x" + "11" * 20, "0x", 100)
@@ -15,6 +15,7 @@ class Node:
     def __init__(self) -> None:
         self.refusal: str | None = None
         self.mines = True
+        self.block_gas = 30_000_000
         self.sent: list[str] = []
         self.asked: list[str] = []  # nonces sent, and those (with ?) whose receipt was wanted
         self.broken: object = None
@@ -35,6 +36,8 @@ class Node:
             return {"result": arguments[0]}
         if method == "eth_getTransactionReceipt":
             return {"result": {"hash": arguments[0]} if self.mines else None}
+        if method == "eth_getBlockByNumber":
+            return {"result": {"gasLimit": hex(self.block_gas)}}
         return {"result": {"eth_gasPrice": "0x64", "eth_getTransactionCount": "0x7", "eth_chainId": "0x1"}[method]}
 
 
@@ -72,6 +75,18 @@ async def test_a_portion_is_mined_before_the_next_where_the_node_mines_at_once(n
     monkeypatch.setattr(module, "PORTION", 2)
     assert len(await sender.send([CALL] * 5)) == 5
     assert node.asked == ["8", "7", "8?", "10", "9", "10?", "11", "7?", "8?", "9?", "10?", "11?"]
+
+
+async def test_a_portion_fits_into_a_block_as_a_node_that_mines_at_once_leaves_the_rest_lying(node, sender):
+    node.block_gas = 300  # two of these, which offer 150 each
+    assert len(await sender.send([CALL] * 3)) == 3
+    assert node.asked == ["8", "7", "8?", "9", "7?", "8?", "9?"]
+
+
+def test_a_transaction_that_fits_into_no_block_goes_alone():
+    assert ends([5, 5, 20, 5, 5, 5], 10) == [2, 3, 5, 6]
+    assert ends([1] * (module.PORTION + 1), 1_000) == [module.PORTION, module.PORTION + 1]
+    assert ends([], 10) == []
 
 
 async def test_portions_go_one_behind_the_other_where_blocks_take_their_time(node, sender, monkeypatch):

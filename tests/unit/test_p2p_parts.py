@@ -33,7 +33,7 @@ def test_looks_are_quick_after_news_and_never_hot():
 
 
 def test_the_more_there_is_to_read_the_longer_the_shortest_wait():
-    assert next_wait(0.3, 1.0, news=True, complete=False, entries=16) == 0.5
+    assert next_wait(0.3, 1.0, news=True, complete=False, entries=8) == 0.5
     assert next_wait(0.3, 1.0, news=True, complete=False, entries=1_000) == 1.0
     assert next_wait(0.3, 1.0, news=False, complete=False, entries=1_000) == 1.0
 

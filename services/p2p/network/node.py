@@ -46,8 +46,8 @@ logging.getLogger("asyncio").addFilter(lambda record: not all(part in record.get
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Answer = Callable[[str, str], bytes | None]  # (sha256, who asks) -> body
-BODY = "rlswarm.body.v1"  # name of the libp2p call: sha256 -> body
+Answer = Callable[[str, str], bytes | None]  # (sha256, who asks) -> packed body
+BODY = "rlswarm.body.v1"  # name of the libp2p call: sha256 -> packed body
 CALL_S = 5.0  # longest wait for our own p2pd or for one peer
 MEET_S = 15.0  # longest wait for a connection: some eight ways there and back
 ANSWER_S = 1.7  # longest silence of our own p2pd that is no sign of its death
@@ -115,10 +115,10 @@ class Node:
         await self.daemon.stop(at_once=at_once)
 
     async def _serve(self, request: BytesValue, context: Any) -> BytesValue:
-        body = self._answer(request.value.hex(), context.remote_id.to_base58())
-        if body is None:
+        packed = self._answer(request.value.hex(), context.remote_id.to_base58())
+        if packed is None:
             raise LookupError("not to be had here")
-        return BytesValue(value=body)
+        return BytesValue(value=packed)
 
     async def responds(self) -> bool:
         """Whether the p2pd answers."""
@@ -189,7 +189,7 @@ class Node:
         return population(int(self._dht.node_id), self._dht.protocol.routing_table.uid_to_peer_id)
 
     async def fetch(self, peer: str, sha256: str, timeout_s: float) -> bytes:
-        """A body from its author."""
+        """A body from its author, packed."""
         request = BytesValue(value=bytes.fromhex(sha256))
         call = self._p2p.call_protobuf_handler(PeerID.from_base58(peer), BODY, request, BytesValue)
         return bytes((await _limited(call, timeout_s)).value)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from services.p2p import metrics
 from services.p2p.trust.budget import Budget
 from services.p2p.trust.tally import Tally
+from services.p2p.wire.packing import pack, unpack
 from shared.messages import Rollouts
 from shared.queue import Store
 
@@ -49,7 +50,7 @@ class Bodies:
         self._store, self._tally, self._rounds_kept, self._monotonic = store, tally, rounds_kept, monotonic
         self._budget = Budget(ASKER_BYTES, ALL_BYTES)
         self._kept: dict[tuple[int, int, str], Kept] = {}  # round, stage, peer: the newest of each
-        self._bodies: dict[str, bytes] = {}
+        self._packed: dict[str, bytes] = {}  # by hash of the body
         self._servings: Counter[tuple[str, str]] = Counter()
 
     async def load(self) -> None:
@@ -57,7 +58,7 @@ class Bodies:
         for kept in _INDEX.validate_json(await self._store.get(INDEX) or "[]"):
             if (body := await self._store.get(BODY + kept.sha256)) is not None:
                 self._kept[kept.round, kept.stage, kept.peer_id] = kept
-                self._bodies[kept.sha256] = body.encode()
+                self._packed[kept.sha256] = pack(body.encode())
 
     async def keep(self, rollouts: Rollouts, body: bytes) -> Kept:
         """Keep one more; a peer's earlier body of the same round is replaced."""
@@ -72,7 +73,7 @@ class Bodies:
             informative=rollouts.informative,
         )
         await self._store.put(BODY + digest, body.decode(), ttl_s=TTL_S)
-        self._bodies[digest] = body
+        self._packed[digest] = pack(body)
         self._kept[kept.round, kept.stage, kept.peer_id] = kept
         self._forget(kept.round - self._rounds_kept)
         await self._store.put(INDEX, _INDEX.dump_json(list(self._kept.values())).decode(), ttl_s=TTL_S)
@@ -82,7 +83,7 @@ class Bodies:
         """Drop the rounds up to `last`, and bodies that were replaced. In the store they expire by themselves."""
         self._kept = {where: kept for where, kept in self._kept.items() if kept.round > last}
         wanted = {kept.sha256 for kept in self._kept.values()}
-        self._bodies = {digest: body for digest, body in self._bodies.items() if digest in wanted}
+        self._packed = {digest: packed for digest, packed in self._packed.items() if digest in wanted}
         self._servings = Counter({pair: count for pair, count in self._servings.items() if pair[0] in wanted})
 
     def of(self, round_number: int, stage: int) -> list[Kept]:
@@ -91,20 +92,21 @@ class Bodies:
 
     def body(self, kept: Kept) -> bytes | None:
         """What is kept, for ourselves; None if it was replaced since."""
-        return self._bodies.get(kept.sha256)
+        packed = self._packed.get(kept.sha256)
+        return None if packed is None else unpack(packed, kept.size)
 
     def serve(self, digest: str, remote: str) -> bytes | None:
-        """A body for a peer that asks; None if it is not here or this peer has had it often enough."""
-        body = self._bodies.get(digest)
+        """A body, packed, for a peer that asks; None if it is not here or this peer has had it often enough."""
+        packed = self._packed.get(digest)
         if (
-            body is None
+            packed is None
             or self._servings[digest, remote] >= SERVINGS
-            or not self._budget.take(remote, len(body), self._monotonic())
+            or not self._budget.take(remote, len(packed), self._monotonic())
         ):
             metrics.REFUSED.inc()
             return None
         if len(self._servings) >= MAX_SERVINGS:
             self._servings.clear()
         self._servings[digest, remote] += 1
-        self._tally.send(len(body))
-        return body
+        self._tally.send(len(packed))
+        return packed

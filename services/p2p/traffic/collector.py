@@ -19,6 +19,7 @@ from services.p2p.trust.notes import Notes
 from services.p2p.trust.scrutiny import Scrutiny
 from services.p2p.trust.tally import Tally
 from services.p2p.wire.announcement import Announcement, verify
+from services.p2p.wire.packing import unpack
 from services.p2p.wire.rejection import Reason, Rejected
 from services.p2p.wire.validation import validate
 from shared.messages import Rollouts
@@ -137,8 +138,9 @@ class Collector:
     async def _fetch(self, announcement: Announcement) -> Rollouts:
         async with self._slots:
             with metrics.FETCH_SECONDS.time():
-                body = await self._network.fetch(announcement.peer, announcement.sha256)
-        self._tally.receive(len(body))
+                packed = await self._network.fetch(announcement.peer, announcement.sha256)
+        self._tally.receive(len(packed))
+        body = unpack(packed, announcement.size)  # which was seen to be within the limit
         return validate(body, announcement, limit=self._settings.body_limit)
 
     def _put_off(self, at: Open, peer: str, course: Course, error: NetworkError) -> None:

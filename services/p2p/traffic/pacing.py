@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 SHORTEST_S = 0.25  # every look costs a holder of the key an answer,
-ENTRIES_A_SECOND = 32.0  # the longer the more there is: so many entries are asked for in a second, no more
+ENTRIES_A_SECOND = 16.0  # the longer the more there is: so many entries are asked for in a second, no more
 GROWTH = 1.5
 PATIENCE = 4.0  # when nothing more is expected, look so much less often
 

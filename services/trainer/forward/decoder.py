@@ -19,6 +19,7 @@ from torch import Tensor
 FAMILY = frozenset({"llama", "qwen2", "qwen3"})
 # In a layer, by its number: queries (N, h, d), keys and values (N, kv, d) of N tokens to what each finds, (N, h, d).
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+Turn = tuple[Tensor, Tensor]  # cosines and sines of the places of N tokens, (N, 1, d); the sines' first half negated
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,9 @@ class Decoder:
         copied._layers, copied._head = [layer.to(dtype) for layer in self._layers], self._head.to(dtype)
         return copied
 
-    def hidden(self, ids: Tensor, places: Tensor, attend: Attend) -> Tensor:
-        """What the last layer says, (N, H), from the ids and the positions of N tokens."""
+    def hidden(self, ids: Tensor, turn: Turn, attend: Attend) -> Tensor:
+        """What the last layer says, (N, H), from the ids of N tokens and the `turn` of their places."""
         x = F.embedding(ids, self._embedding)
-        turn = self._turn(x, places)
         for number, layer in enumerate(self._layers):
             x = x + self._attention(number, layer, x, turn, attend)
             x = x + _feed_forward(layer, x)
@@ -113,14 +113,14 @@ class Decoder:
         """(N, V), from (N, H)."""
         return self._head(hidden)
 
-    def _turn(self, x: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines and sines of the rotary embedding (arXiv 2104.09864), (N, 1, d); the sines' first half negated."""
-        cos, sin = self._rotary(x[None], places[None])
+    def turn(self, places: Tensor) -> Turn:
+        """The rotary embedding (arXiv 2104.09864) of these places, (N,)."""
+        cos, sin = self._rotary(self._embedding, places[None])
         half = torch.ones_like(sin[0, 0])
         half[: len(half) // 2] = -1
         return cos[0, :, None], (sin[0] * half)[:, None]
 
-    def _attention(self, number: int, layer: Layer, x: Tensor, turn: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
+    def _attention(self, number: int, layer: Layer, x: Tensor, turn: Turn, attend: Attend) -> Tensor:
         parts, norms, shape = layer.projections, layer.norms, (len(x), -1, self._head_size)
         normed = _norm(norms["before"], x)
         q, k, v = (parts[name](normed).view(shape) for name in "qkv")
@@ -147,5 +147,5 @@ def _norm(part: Any, x: Tensor) -> Tensor:
     return F.rms_norm(x.float(), part.weight.shape, part.weight, part.variance_epsilon)
 
 
-def _turned(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+def _turned(x: Tensor, turn: Turn) -> Tensor:
     return x * turn[0] + x.roll(x.shape[-1] // 2, -1) * turn[1]

@@ -21,12 +21,13 @@ class Cache:
         self._pack = Pack(prompts, [], [], device)
         self._keys: list[Tensor] = []  # of each layer, (n, heads, prompt + room, d)
         self._values: list[Tensor] = []
-        hidden = decoder.hidden(self._pack.ids, self._pack.places, self._begin)
+        hidden = decoder.hidden(self._pack.ids, decoder.turn(self._pack.places), self._begin)
         self.logits = decoder.logits(hidden[self._pack.ends]).repeat_interleave(copies, 0)
         real = self._pack.prompts.real.repeat_interleave(copies, 0)
         self._place = real.sum(1)  # of the next token, among those of its row
         self._at = real.shape[1]  # where the next token's keys go
         self._seen = torch.cat([real, real.new_ones(len(real), room)], 1)[:, None, None]
+        self._cos, self._sin = decoder.turn(torch.arange(self._at + room, device=device))  # of all places there will be
 
     def advance(self, chosen: Tensor, going: Tensor | None) -> Tensor:
         """The logits behind one more token of each row, (n, V); first, only the rows `going` stay. See `sampling`."""
@@ -34,7 +35,8 @@ class Cache:
             self._place, self._seen = self._place[going], self._seen[going]
             self._keys = [keys.index_select(0, going) for keys in self._keys]
             self._values = [values.index_select(0, going) for values in self._values]
-        hidden = self._decoder.hidden(chosen, self._place, self._append)
+        turn = self._cos.index_select(0, self._place), self._sin.index_select(0, self._place)
+        hidden = self._decoder.hidden(chosen, turn, self._append)
         self._place, self._at = self._place + 1, self._at + 1
         return self._decoder.logits(hidden)
 

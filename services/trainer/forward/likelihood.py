@@ -40,7 +40,7 @@ def packed_log_probs(policy: Policy, decoder: Decoder, batch: Batch, temperature
     before[:, 1:] = pack.completions.slots
     real = mask.bool()
     with policy.autocast():
-        hidden = decoder.hidden(pack.ids, pack.places, pack.attend).index_select(0, before[real])
+        hidden = decoder.hidden(pack.ids, decoder.turn(pack.places), pack.attend).index_select(0, before[real])
         found = _of_tokens(decoder, hidden, wanted, temperature)
     assert len(found) == sum(lengths)
     return torch.zeros_like(ids, dtype=found.dtype).masked_scatter(real, found), mask.float()

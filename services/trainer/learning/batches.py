@@ -15,7 +15,7 @@ NOTHING = 1e-9
 class Batch:
     """Groups as token ids, ready for the model: g prompts, n completions in all."""
 
-    prompts: list[list[int]]
+    prompts: Sequence[Sequence[int]]
     completions: list[list[int]]
     owner: list[int]  # which prompt each completion answers, ascending
     advantages: list[float]  # of each completion

@@ -22,6 +22,7 @@ from services.trainer.market.scores import scores
 from services.trainer.model.policy import Policy
 from services.trainer.settings import MarketSettings
 from services.trainer.worker import work
+from shared.errors import QueueFullError
 from shared.market import STATE, Clue, MarketState, Played, played, question_of, read, ruled_out
 from shared.runtime import Context
 from shared.streams import WAGERS
@@ -69,7 +70,11 @@ class Player:
             del self._through[next(iter(self._through))]
         guess = await self._guess(clue, state)
         if guess is not None:
-            await self._context.queue.publish(WAGERS, guess)
+            try:
+                await self._context.queue.publish(WAGERS, guess)
+            except QueueFullError as error:
+                log.warning("no bet on game %d: %s", guess.game, error)
+                return
             metrics.BETS.inc()
             log.info(
                 "bet %d tokens of game %d on %r (%.0f %%)",

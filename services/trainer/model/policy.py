@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from shared.messages import MAX_TEXT, Completion
 SMALL = (
     50_000_000  # parameters below which one thread beats many: the threads wait for each other longer than they work
 )
+
+PROMPTS = 256  # remembered
 
 transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
 transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -48,6 +51,7 @@ class Policy:
         self.size = sum(parameter.numel() for parameter in self.model.parameters())
         if self.device.type == "cpu":
             torch.set_num_threads(settings.threads or (1 if self.size < SMALL else os.cpu_count() or 1))
+        self.prompt = lru_cache(PROMPTS)(self._prompt)  # asked for when a question is answered, and to learn from it
         self.prompts_at_once = 0  # in sampling at most, found out by running out of memory; 0: not yet
         self.end_ids = _end_ids(self.model, self.tokenizer)
         self.pad_id = next(
@@ -82,11 +86,11 @@ class Policy:
     def _load(self, dtype: torch.dtype) -> Any:
         return AutoModelForCausalLM.from_pretrained(self.source, dtype=dtype)
 
-    def prompt(self, question: str) -> list[int]:
+    def _prompt(self, question: str) -> tuple[int, ...]:
         """Token ids of a question as this model wants to be asked; one without a chat template gets the plain text."""
         if self.tokenizer.chat_template is None:
-            return list(self.tokenizer("\n\n".join([*(turn["content"] for turn in chat(question)), ""])).input_ids)
-        return list(self.tokenizer.apply_chat_template(chat(question), add_generation_prompt=True, return_dict=False))
+            return tuple(self.tokenizer("\n\n".join([*(turn["content"] for turn in chat(question)), ""])).input_ids)
+        return tuple(self.tokenizer.apply_chat_template(chat(question), add_generation_prompt=True, return_dict=False))
 
     def encode(self, completion: Completion) -> list[int]:
         """Token ids of a peer's completion, its end token restored; markers in its text stay text."""
