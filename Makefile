@@ -53,7 +53,7 @@ demo: $(VENV)/.all  ## Start a fresh swarm here, page on http://localhost:3000 (
 		$(if $(ROUNDS),&& $(BIN)/rlswarm publish --dry-run --name $(NAME))
 
 test: lint test-unit  ## Linters, types, import rules, all tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile tests/contract tests/integration
+	@$(BIN)/python -m pytest -n 4 --dist loadfile tests/contract tests/integration tests/pages
 	@$(BIN)/python -m pytest tests/e2e
 
 test-unit: $(VENV)/.dev  ## Only the quick tests; decisions must be covered to the last branch
@@ -150,10 +150,10 @@ $(VENV)/.all: $(VENV)/.torch pyproject.toml config/constraints.txt vendor/pycosa
 	@$(PIP) install $(WHEELS) -c config/constraints.txt ./vendor/pycosat -e '.[all]'
 	@touch $@
 
-# Compiled for any processor of this kind, not just for this one, and kept.
+# Compiled for any processor of this kind, not just for this one, without libraries that an image lacks, and kept.
 $(VENV)/.gguf: $(VENV)/.dev config/constraints.txt
 	@ls $(LLAMA_WHEELS)/llama_cpp_python-$(LLAMA_VERSION)-* >/dev/null 2>&1 || { echo "Compiling llama.cpp; this takes minutes"; \
-		CMAKE_ARGS=-DGGML_NATIVE=OFF nice $(PIP) wheel --no-deps --wheel-dir $(LLAMA_WHEELS) llama-cpp-python==$(LLAMA_VERSION); }
+		CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_OPENMP=OFF" nice $(PIP) wheel --no-cache-dir --no-deps --wheel-dir $(LLAMA_WHEELS) llama-cpp-python==$(LLAMA_VERSION); }
 	@$(PIP) install --find-links $(LLAMA_WHEELS) -c config/constraints.txt -e '.[gguf]'
 	@touch $@
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,8 +28,9 @@ class Ended:
 async def run_child(context: Context, module: str, arguments: Sequence[str], limit_s: float) -> Ended:
     """Run `python -m module`. It ends with us, and after `limit_s` at the latest."""
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
+        sys.executable, "-m", module, *arguments,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
     talk = asyncio.create_task(child.communicate())
     deadline = asyncio.get_running_loop().time() + limit_s
     try:
@@ -46,10 +49,11 @@ async def run_child(context: Context, module: str, arguments: Sequence[str], lim
 
 
 async def _end(child: asyncio.subprocess.Process, talk: asyncio.Task[tuple[bytes, bytes]]) -> None:
+    """With the programs that it runs itself: they are in its session."""
     with contextlib.suppress(ProcessLookupError):
-        child.terminate()
+        os.killpg(child.pid, signal.SIGTERM)
     done, _ = await asyncio.wait({talk}, timeout=STOP_S)
     if not done:
         with contextlib.suppress(ProcessLookupError):
-            child.kill()
+            os.killpg(child.pid, signal.SIGKILL)
         await asyncio.wait({talk})

@@ -9,12 +9,14 @@ It is written beside and renamed into place: a reader sees a whole one or the on
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,18 +58,27 @@ Say = Callable[[str], object]
 
 def build(found: Found, request: Request, out: Path, say: Say = log.info) -> Facts:
     """Make the folder `out` anew. Raises SwarmError, OSError; FileNotFoundError if the checkpoint is gone already."""
-    beside = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    held = hold(found, out.with_name(f".{out.name}.held"))
-    try:
-        facts = _fill(found, request, held, beside, say)
-        shutil.rmtree(out, ignore_errors=True)
-        beside.rename(out)
-    finally:
+    beside, held = out.with_name(f".{out.name}.partial"), out.with_name(f".{out.name}.held")
+    with only_one(out.with_name(f".{out.name}.lock")):
         shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(held, ignore_errors=True)
+        beside.mkdir(parents=True)
+        try:
+            facts = _fill(found, request, hold(found, held), beside, say)
+            shutil.rmtree(out, ignore_errors=True)
+            beside.rename(out)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+            shutil.rmtree(held, ignore_errors=True)
     return facts
+
+
+@contextmanager
+def only_one(lock: Path) -> Iterator[None]:
+    """Wait for whoever makes the same folder: a publisher that was killed may have left its program at work."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _fill(found: Found, request: Request, held: Path, folder: Path, say: Say) -> Facts:

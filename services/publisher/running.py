@@ -56,7 +56,7 @@ def _llama(facts: Facts) -> str:
     name, best = facts.repository, usual(facts.gguf)
     head = ["file", "size", "same tokens", "mean divergence, nats", "largest difference of logits"]
     rows = [
-        [one.name, f"{one.bytes / 1e6:,.1f} MB", f"{one.agreement:.1%}", f"{one.divergence:.5f}", f"{one.largest:.3f}"]
+        [one.name, f"{one.bytes / 1e6:,.1f} MB", f"{one.agreement:.1%}", f"{one.divergence:.1e}", f"{one.largest:.3f}"]
         for one in facts.gguf
     ]
     alike = all(one.splits_alike for one in facts.gguf)

@@ -57,6 +57,8 @@ def test_who_leads_pauses_resumes_and_sets_the_pace_and_keeps_the_rest(folder, r
         change_pace(folder, min_s=61.0)
     with pytest.raises(SettingsError, match="quorum"):
         change_pace(folder, quorum=2.0)
+    on_store(redis_url, lambda store: put_swarm_state(store, chain_of(leads=True, clock_s=60)))
+    assert change_pace(folder).endswith("other households may end one after 60 s")
     change_pace(folder, min_s=None, max_s=None, quorum=None)
     assert on_store(redis_url, pace) == Pace()
 

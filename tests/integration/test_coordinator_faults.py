@@ -1,5 +1,6 @@
 """A real chain behind a bad line, and a coordinator that is cut off in the middle: every submission lands once."""
 
+import asyncio
 from random import Random
 
 from services.coordinator.web3_chain import Web3Chain
@@ -14,6 +15,11 @@ ROUNDS_PLAYED = 40
 
 
 async def test_a_bad_line_and_a_crash_lose_and_double_nothing(tmp_path, node: Node):
+    await outage(tmp_path, node)
+
+
+async def outage(tmp_path, node: Node, half_s: float = 0.0):
+    """A coordinator is cut off; the chain is away for twice `half_s` seconds, with another crash in the middle."""
     straight = Web3Chain(node.url, signer_of(tmp_path), ARTIFACTS)
     await straight.deploy()
     for _ in range(ROUNDS_PLAYED):
@@ -32,12 +38,18 @@ async def test_a_bad_line_and_a_crash_lose_and_double_nothing(tmp_path, node: No
                 await household.queue.publish(SUBMISSIONS, submission)
             await household.until_settled(15)
         line.down = True  # away, while a new coordinator comes up and more waits for it
+        between = Household(settings, household.queue, household.store)
+        chain = Web3Chain(line.url, signer_of(tmp_path), ARTIFACTS, receipt_timeout_s=3)
+        async with between.killed(chain) as context:
+            for submission in wanted[80:]:
+                await between.queue.publish(SUBMISSIONS, submission)
+            await eventually(lambda: is_degraded(context), 20)
+            await asyncio.sleep(half_s)
         again = Household(settings, household.queue, household.store)
         chain = Web3Chain(line.url, signer_of(tmp_path), ARTIFACTS, receipt_timeout_s=3)
         async with again.running(chain) as context:
-            for submission in wanted[80:]:
-                await again.queue.publish(SUBMISSIONS, submission)
             await eventually(lambda: is_degraded(context), 20)
+            await asyncio.sleep(half_s)
             line.down = False
             await eventually(lambda: drained(again), 90)
             settled = await again.until_settled(len(wanted))

@@ -165,6 +165,19 @@ async def reached(home: Home, number: int) -> bool:
     return state is not None and state.round == number
 
 
+async def test_the_lead_is_taken_back_from_an_heir_that_does_not_turn_up(homes, capsys):
+    founder = homes()
+    async with founder.running():
+        await eventually(founder.leads)
+        heir = homes()
+        assert await founder.command("hand-over", heir.account, "--yes") == 0
+        await eventually(founder.follows)
+        assert await founder.command("hand-over", founder.account, "--yes") == 0
+        assert f"{founder.account} has STAGE_MANAGER_ROLE now (0x" in capsys.readouterr().out
+        await eventually(founder.leads)
+        assert await founder.roles() == set(ROLES)
+
+
 async def test_who_does_not_own_the_swarm_is_told_so_and_changes_nothing(homes, capsys):
     founder = homes()
     async with founder.running():

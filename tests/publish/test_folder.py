@@ -20,10 +20,12 @@ from services.trainer.model.choice import EMBEDDED
 from shared.checkpoints import ORIGIN, PROGRESS, TENSORS, Standing
 from shared.names import name_of
 from tests.examples import ALICE, BOB
-from tests.publisher_kit import CONTRACT, train, trainer_of
+from tests.hub_server import hub_server
+from tests.publisher_kit import CONTRACT, environment, train, trainer_of
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 3
+pytestmark = pytest.mark.timeout(600)  # several programs, on a machine that others may share
 
 
 @pytest.fixture
@@ -63,7 +65,8 @@ def test_a_dry_run_is_the_whole_repository_on_this_disk(run):
     names = {path.name for path in folder.iterdir()}
     assert names >= {"README.md", "config.json", "generation_config.json", "model.safetensors", "tokenizer.json"}
     assert names >= {"curves.png", "rlswarm.json", "tokenizer_config.json", "training"}
-    assert [path for path in run.published.iterdir() if path != folder] == [], "nothing half made is left"
+    left = {path.name for path in run.published.iterdir()} - {folder.name}
+    assert left == {f".{folder.name}.lock"}, "nothing half made"
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert (folder / "model.safetensors").stat().st_mode & 0o777 == 0o644
 
@@ -98,6 +101,22 @@ def test_the_published_weights_are_the_checkpoints_and_answer(run):
     chat = [{"role": "user", "content": "Calculate 3 * 7."}]
     prompt = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_tensors="pt", return_dict=True)
     assert "<answer>" in tokenizer.decode(model.generate(**prompt, max_new_tokens=32, do_sample=False)[0])
+
+
+def test_without_dry_run_the_folder_is_uploaded_too(run):
+    told = {"RUNS_DIR": str(run.root.parent), "PUBLISH_QUESTIONS": "2", "PUBLISH_SAMPLES": "2", "PUBLISH_GGUF": "false"}
+    with hub_server() as hub:
+        done = subprocess.run(
+            [sys.executable, "-m", "services.cli", "publish", "--name", run.root.name],
+            check=False,
+            cwd=ROOT,
+            env=environment(hub, **told),
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        name = json.loads(done.stdout)["repository"]
+        assert hub.repositories[name].files["README.md"] == next(run.published.glob("*/README.md")).read_bytes()
 
 
 def test_what_cannot_be_published_is_one_line_and_leaves_the_folder_before(run):

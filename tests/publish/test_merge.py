@@ -19,6 +19,8 @@ from tests.publisher_kit import CONTRACT, environment_of, train, trainer_of
 ROOT = Path(__file__).parents[2]
 FEW = {"PUBLISH_QUESTIONS": "6", "PUBLISH_SAMPLES": "4", "PUBLISH_GGUF": "false"}
 
+pytestmark = pytest.mark.timeout(600)  # several programs, on a machine that others may share
+
 
 def model(folder, *values, sharded=False):
     """A folder with two tensors of these values."""
@@ -80,7 +82,6 @@ def parents(tmp_path_factory):
     return state, [state / ALICE, state / BOB]
 
 
-@pytest.mark.timeout(240)
 def test_peers_models_are_merged_and_kept_if_that_is_better(parents):
     state, folders = parents
     done = run(state, "merge", *folders, "--out", state / "merged", "--method", "task-arithmetic")
@@ -96,7 +97,6 @@ def test_peers_models_are_merged_and_kept_if_that_is_better(parents):
     assert not [path for path in state.iterdir() if path.name.startswith(".merged")]
 
 
-@pytest.mark.timeout(240)
 def test_what_is_not_better_is_taken_away(parents):
     state, folders = parents
     done = run(state, "merge", folders[0], folders[0], "--out", state / "same")

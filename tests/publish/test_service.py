@@ -18,6 +18,8 @@ from tests.publisher_kit import environment, train, trainer_of
 ROOT = Path(__file__).parents[2]
 NAME = f"rlswarm-embedded-Gensyn-Swarm-{name_of(ALICE, '_')}"
 
+pytestmark = pytest.mark.timeout(600)  # programs at the lowest priority, on a machine that others may share
+
 
 @pytest.fixture
 def hub():
@@ -40,7 +42,7 @@ class Process:
         )  # fmt: skip
         self.path = state / "publisher.log"
 
-    def wait(self, what, seconds=60.0):
+    def wait(self, what, seconds=240.0):
         deadline = time.monotonic() + seconds
         while not what():
             assert time.monotonic() < deadline and self.process.poll() is None, self.path.read_text()
@@ -54,7 +56,6 @@ class Process:
         assert self.process.wait(20) == 0, self.path.read_text()
 
 
-@pytest.mark.timeout(240)
 def test_a_peers_checkpoints_are_published_while_it_trains_and_over_a_restart(hub, tmp_path, redis_url):
     asyncio.run(train(trainer_of(tmp_path), 2))
     process = Process(hub, tmp_path, redis_url)
@@ -80,7 +81,6 @@ def test_a_peers_checkpoints_are_published_while_it_trains_and_over_a_restart(hu
     assert "hf_secret" not in process.path.read_text()
 
 
-@pytest.mark.timeout(120)
 def test_without_the_right_to_write_it_is_degraded_and_without_a_token_it_rests(tmp_path, redis_url):
     with hub_server(scope=READ) as hub:
         process = Process(hub, tmp_path, redis_url)

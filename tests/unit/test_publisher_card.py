@@ -100,7 +100,10 @@ def test_how_to_run_it_names_only_files_that_are_there():
     assert "There are no files for llama.cpp and Ollama here: none was asked for." in card(FACTS)
     body = card(replace(FACTS, gguf=(FULL, BEST), no_gguf=("Q3_K_M: it answers otherwise",)))
     assert f"-hff {BEST.name}" in body and "Not here: Q3_K_M: it answers otherwise." in body
-    assert "| model-F16.gguf | 1,200.0 MB | 100.0% | 0.00010 | 0.002 |" in body
+    assert "| model-F16.gguf | 1,200.0 MB | 100.0% | 1.0e-04 | 0.002 |" in body
+    assert "splits text into other tokens" not in body
+    odd = replace(BEST, splits_alike=False)
+    assert "splits text into other tokens" in card(replace(FACTS, gguf=(FULL, odd), no_gguf=()))
     assert "text-generation-inference --model-id me/Qwen3" in body and "AutoModelForCausalLM" in body
 
 

@@ -24,6 +24,14 @@ def _now() -> list[parts.Panel]:
         number("Daemons restarted", "p2pd processes that died and were started again, in the time shown.",
                "sum(increase(swarm_p2p_daemon_restarts_total[$__range]))",
                steps=[(None, "green"), (1, "orange")], decimals=0, span=6),
+        number("Copied identities", "Peers of ours as which somebody else speaks, too: a key was copied, or stolen.",
+               "max(swarm_p2p_cloned_identities)", steps=[(None, "green"), (1, "red")], span=6),
+        number("Lost peers", "They train by the chain's word, and we do not find them.",
+               "max(swarm_p2p_lost_peers)", steps=[(None, "green"), (1, "orange")], span=6),
+        number("Stock rollouts read", "Of stock RL Swarm nodes, unsigned, in the time shown; needs P2P_STOCK_BRIDGE.",
+               "sum(increase(swarm_p2p_stock_rollouts_accepted_total[$__range]))", decimals=0, span=6),
+        number("Stock rollouts written", "Ours, where stock RL Swarm nodes look for them, in the time shown.",
+               "sum(increase(swarm_p2p_stock_rollouts_written_total[$__range]))", decimals=0, span=6),
     ]  # fmt: skip
 
 
@@ -31,11 +39,14 @@ def _over_time() -> list[parts.Panel]:
     return [
         lines(
             "Peers",
-            "Of this household, of others, and in quarantine.",
+            "Of this household, of others, those of them whose announcements we read, and in quarantine. lost: they"
+            " train by the chain's word, and we do not find them: a split swarm, or a network that keeps us apart.",
             ("max(swarm_p2p_hosted_peers)", "hosted here"),
             ("max(swarm_p2p_connected_peers)", "connected"),
+            ("max(swarm_p2p_linked_peers)", "read"),
+            ("max(swarm_p2p_lost_peers)", "lost"),
             ("max(swarm_p2p_quarantined_peers)", "quarantined"),
-            colours={"hosted here": "blue", "connected": "green", "quarantined": "red"},
+            colours={"hosted here": "blue", "connected": "green", "lost": "orange", "quarantined": "red"},
         ),
         lines(
             "Rollouts of peers",
