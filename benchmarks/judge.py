@@ -1,12 +1,14 @@
 """How many requests a second the judge serves, and how long each takes.
 
-    python -m benchmarks.judge            # 100 to 750 requests a second, 20 seconds each, then as many as it can
+    python -m benchmarks.judge            # 100 to 750 requests a second, ten seconds each, then as many as it can
     python -m benchmarks.judge --smoke    # a few exams; writes only where it is told to
 
-A real judge in a process of its own, on a real Redis that writes every change to the disk; this process is the client,
-over plain keep-alive connections. An exam is two requests: the question, and then an answer to it. Exams begin by a
-clock, whether or not the judge keeps up, and the first request's time counts from when it was due: so a judge that
-stalls for a second shows in all requests of that second. Writes `benchmarks/results/judge.json` and `judge.svg`.
+A real judge in a process of its own, on a real Redis; this process is the client, over plain keep-alive connections.
+Once with a Redis that has every change on the disk before it answers (`always`, as ours does), and once with one that
+does so each second: the difference is the disk's. An exam is two requests: the question, and then an answer to it.
+Exams begin by a clock, whether or not the judge keeps up, and the first request's time counts from when it was due: so
+a judge that stalls for a second shows in all requests of that second. Writes `benchmarks/results/judge.json` and
+`judge.svg`.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ MIX = "nine"  # the sets that large models train on
 PEERS = 200
 CONNECTIONS = 50
 RATES = (100, 250, 500, 750)  # requests a second
-SECONDS = 20.0
+SECONDS = 10.0
+FSYNC = ("always", "everysec")
 STARTS_S = 60.0
 console = Console()
 
@@ -138,11 +141,13 @@ QUANTILES = {"p50_ms": 0.5, "p99_ms": 0.99, "max_ms": 1.0}
 
 
 @contextmanager
-def judge() -> Iterator[int]:
+def judge(fsync: str) -> Iterator[int]:
     """The port of a judge that is there while the block lasts, with a Redis of its own."""
     with tempfile.TemporaryDirectory() as folder:
         redis_port, port = (free_port() for _ in range(2))
-        Path(folder, "redis.conf").write_text(CONF.format(port=redis_port, folder=folder))
+        Path(folder, "redis.conf").write_text(
+            CONF.format(port=redis_port, folder=folder).replace("appendfsync always", f"appendfsync {fsync}")
+        )
         told = {"REDIS_URL": f"redis://127.0.0.1:{redis_port}/0", "JUDGE_PORT": str(port), "DATA_MIX": MIX}
         env = os.environ | told | {"STATE_DIR": folder, "LOG_LEVEL": "WARNING"}
         redis = subprocess.Popen(
@@ -194,8 +199,12 @@ def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Time of a request by requests a second."""
     figure = canvas(7, 3)
     axes = figure.subplots()
-    for name in ("p50_ms", "p99_ms"):
-        axes.plot([one["served_per_second"] for one in rows], [one[name] for one in rows], "o-", label=name[:3])
+    for fsync, style in zip(FSYNC, ("-", "--"), strict=True):
+        mine = [one for one in rows if one["fsync"] == fsync]
+        for name, colour in (("p50_ms", "C0"), ("p99_ms", "C1")):
+            times = [one[name] for one in mine]
+            served = [one["served_per_second"] for one in mine]
+            axes.plot(served, times, f"o{style}", color=colour, label=f"{name[:3]}, {fsync}")
     axes.set_yscale("log")
     axes.set_ylabel("milliseconds")
     axes.set_xlabel("requests served a second (the last point: as many as it can)")
@@ -211,8 +220,10 @@ def main() -> None:
     parser.add_argument("--results", type=Path, help="where the rows go")
     asked = parser.parse_args()
     rates, seconds = (RATES[:1], 1.0) if asked.smoke else (RATES, SECONDS)
-    with judge() as port:
-        rows = asyncio.run(measure(port, rates, seconds))
+    rows = list[dict[str, Any]]()
+    for fsync in FSYNC:
+        with judge(fsync) as port:
+            rows += [{"fsync": fsync, **one} for one in asyncio.run(measure(port, rates, seconds))]
     show(rows)
     if path := asked.results or (None if asked.smoke else RESULTS):
         path.write_text(json.dumps(rows, indent=1) + "\n")
