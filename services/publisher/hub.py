@@ -16,8 +16,14 @@ from typing import Any, TypeVar
 
 import httpx2
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants, get_session
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    RemoteEntryNotFoundError,
+    RepositoryNotFoundError,
+)
 from huggingface_hub.utils.tqdm import disable_progress_bars
+from pydantic import ValidationError
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
 from services.publisher.account import REMEDY, Account, Refused, account_of
@@ -86,7 +92,7 @@ class Hub:
             if error.response.status_code == 401:
                 raise
             return None
-        except (EntryNotFoundError, ValueError):
+        except (RemoteEntryNotFoundError, ValidationError):
             return ""
 
     def _try(self, work: Callable[..., T], *args: Any, **named: Any) -> T:
@@ -108,7 +114,7 @@ def passes(error: BaseException) -> bool:
     """Whether to try again may help."""
     if isinstance(error, HfHubHTTPError):
         return error.response.status_code in PASSING
-    return isinstance(error, httpx2.TransportError)
+    return isinstance(error, httpx2.TransportError | LocalEntryNotFoundError)  # the second: neither here nor to be had
 
 
 def explained(error: Exception) -> Exception:
@@ -121,7 +127,7 @@ def explained(error: Exception) -> Exception:
             return Refused("the token may not write there", REMEDY)
         said = _first_line(error)
         return Away(f"the hub answers {status}: {said}", "it is tried again") if status in PASSING else _bad(said)
-    if isinstance(error, httpx2.TransportError):
+    if isinstance(error, httpx2.TransportError | LocalEntryNotFoundError | ConnectionError):
         return Away(f"the hub cannot be reached: {_first_line(error)}", "see the network and HF_ENDPOINT")
     if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
         return _bad(_first_line(error))

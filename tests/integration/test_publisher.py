@@ -172,6 +172,15 @@ def test_a_repository_of_another_peer_or_of_something_else_is_never_overwritten(
         upload()
 
 
+def test_a_hub_that_stumbles_over_the_question_whose_it_is_costs_no_other_name(hub, folder, upload, monkeypatch):
+    monkeypatch.setattr(module, "FIRST_WAIT_S", 0.1)
+    first = upload()["repository"]
+    hub.fail("/resolve/", "cut", 1)
+    assert upload()["repository"] == first
+    hub.fail("/resolve/", 404, 100, X_Error_Code="EntryNotFound")
+    assert upload()["repository"] != first, "it is not there: somebody else's"
+
+
 def test_a_card_that_the_hub_does_not_take_is_said_before_anything_is_sent(hub, folder, upload):
     (folder / "README.md").write_text("# no metadata\n")
     with pytest.raises(SwarmError, match="does not take it"):
