@@ -30,7 +30,12 @@ SKIPPED = Counter(
 HISTORY_BLOCK = Gauge("swarm_coordinator_history_block_number", "Block up to which the chain's history was read")
 
 MOVES = Counter("swarm_coordinator_market_moves_total", "Moves of the prediction market's games dealt here", ["move"])
+for move in ("create", "show", "close", "reveal", "done"):
+    MOVES.labels(move)
 WAGERS = Counter("swarm_coordinator_wagers_total", "Bets and claims of this household", ["kind", "outcome"])
+for kind in ("guess", "claim"):
+    for outcome in ("landed", "refused"):
+        WAGERS.labels(kind, outcome)
 
 BATCH = Histogram(
     "swarm_coordinator_batch_seconds",

@@ -9,14 +9,16 @@ import pytest
 from web3 import HTTPProvider, Web3
 
 from services.local.anvil import AnvilMissing, find_anvil
+from shared.invite import parse
 from shared.market import played
 from shared.queue.redis import RedisStore, connect
 from tests.coordinator_kit import ARTIFACTS, ROOT, eventually
+from tests.e2e.found_kit import TwoHouseholds
 from tests.e2e.swarm_kit import Swarm
 
 
-@pytest.fixture
-def swarm(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def told(monkeypatch):
     try:
         find_anvil(ROOT / ".cache")
     except AnvilMissing as error:
@@ -24,6 +26,10 @@ def swarm(tmp_path, monkeypatch):
     monkeypatch.setenv("PRG_GAME", "true")
     monkeypatch.setenv("PRG_CLUE_S", "6")
     monkeypatch.setenv("PRG_BET", "even")  # every model bets something on every clue
+
+
+@pytest.fixture
+def swarm(tmp_path):
     swarm = Swarm(tmp_path, "market", peers=3)
     yield swarm
     swarm.process.send_signal(signal.SIGINT)
@@ -38,7 +44,7 @@ async def test_three_peers_play_two_games_and_every_token_is_accounted_for(swarm
     try:
 
         async def two():
-            found = [game for game in await played(store) if game.table.state in ("answered", "refunded")]
+            found = [game for game in await played(store) if is_over(game)]
             return found if len([game for game in found if settled(game)]) >= 2 else None
 
         games = await eventually(two, 200)
@@ -55,6 +61,44 @@ async def test_three_peers_play_two_games_and_every_token_is_accounted_for(swarm
         assert pot == 0, "everything is claimed"
         bet = sum(one.tokens for one in game.placed)
         assert sum(game.paid.values()) == bet, "what was bet was paid out, no token more or less"
+
+
+@pytest.mark.timeout(400)
+async def test_who_was_invited_bets_in_the_founders_games_and_is_paid_what_is_due(tmp_path, monkeypatch):
+    two = TwoHouseholds(tmp_path)
+    two.found()
+    try:
+        founder = two.start()
+        market = founder.folder.state / "coordinator" / "market.json"
+        founder.wait("a round", lambda: founder.round() >= 0 and market.exists(), 120)
+        address = json.loads(market.read_text())["address"]
+        text = founder.wait("an invite that names the market", lambda: named(two.invite(), address), 60)
+        judge = founder.folder.read_plan().ports["judge"]
+        monkeypatch.setenv("JUDGE_UPSTREAM_URL", f"http://127.0.0.1:{judge}")
+        guest = two.join(text)
+        plan = await eventually(lambda: plan_of(guest), 60)
+        client = connect(f"redis://127.0.0.1:{plan.ports['redis']}/0")
+        store = RedisStore(client)
+        try:
+
+            async def through():
+                return [game for game in await played(store) if game.placed and is_over(game) and settled(game)]
+
+            games = await eventually(through, 200)
+        finally:
+            await client.aclose()
+        assert games[0].choices and games[0].question, "the clue came from the founder's judge"
+    finally:
+        two.stop()
+
+
+def named(text: str, market: str) -> str | None:
+    """The invite, if it names the market."""
+    return text if parse(text, None).invite.market == market else None
+
+
+def is_over(game) -> bool:
+    return game.table.state in ("answered", "refunded")
 
 
 def settled(game) -> bool:

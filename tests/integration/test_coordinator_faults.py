@@ -36,7 +36,7 @@ async def outage(tmp_path, node: Node, half_s: float = 0.0):
         async with household.killed(chain):
             for submission in wanted[:80]:
                 await household.queue.publish(SUBMISSIONS, submission)
-            await household.until_settled(15)
+            await household.until_settled(15, timeout_s=60)
         line.down = True  # away, while a new coordinator comes up and more waits for it
         between = Household(settings, household.queue, household.store)
         chain = Web3Chain(line.url, signer_of(tmp_path), ARTIFACTS, receipt_timeout_s=3)
@@ -52,7 +52,7 @@ async def outage(tmp_path, node: Node, half_s: float = 0.0):
             await asyncio.sleep(half_s)
             line.down = False
             await eventually(lambda: drained(again), 90)
-            settled = await again.until_settled(len(wanted))
+            settled = await again.until_settled(len(wanted), timeout_s=60)
     assert {one.outcome for one in settled.values()} == {"landed"}
     assert set(settled) == {one.key for one in wanted}
     assert all(await straight.holds(wanted))

@@ -6,6 +6,7 @@ from collections import defaultdict
 import pytest
 
 from tests.e2e.swarm_kit import Swarm
+from tests.hub_server import hub_server
 from tests.monitoring_kit import Prometheus, empty_queries, found, queries
 
 PEERS = 3
@@ -23,9 +24,18 @@ def targets_of(swarm):
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory):
-    """A swarm of three that has been scraped while it trained."""
+    """A swarm of three that has been scraped while it trained; it plays the market, and has a token of a hub."""
     found("prometheus")
     folder = tmp_path_factory.mktemp("watched")
+    with hub_server() as hub, pytest.MonkeyPatch.context() as patch:
+        told = {"HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_secret", "PUBLISH_EVERY_ROUNDS": "1000000", "PRG_GAME": "true"}
+        for variable, value in told.items():
+            patch.setenv(variable, value)
+        yield from scraped_while_it_trained(folder)
+
+
+def scraped_while_it_trained(folder):
+    """Prometheus beside a swarm, when it has seen some rounds."""
     swarm = Swarm(folder, "watched", rounds=100_000, peers=PEERS)
     try:
         swarm.wait("the first trained round", lambda: swarm.round() >= 0, 90)
@@ -55,7 +65,7 @@ def test_every_panel_rule_and_alert_finds_something_to_look_at(watched):
 @pytest.mark.timeout(300)
 def test_every_part_of_the_swarm_is_scraped(watched):
     scraped = {sample["metric"]["job"]: float(sample["value"][1]) for sample in watched.ask("sum by (job) (up)")}
-    ours = {"chain", "coordinator", "identity", "judge", "p2p"}
+    ours = {"chain", "coordinator", "identity", "judge", "p2p", "publisher"}
     assert scraped == {**dict.fromkeys(ours, 1), "trainer": PEERS, "prometheus": 1}
 
 
