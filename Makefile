@@ -50,7 +50,7 @@ install: $(VENV)/.all  ## Only what a swarm needs, in .venv
 
 demo: $(VENV)/.all  ## Start a fresh swarm here, page on http://localhost:3000 (PEERS=3 ROUNDS=60 NAME=...); ends with a model card
 	@$(BIN)/rlswarm up --local --name $(NAME) --peers $(PEERS) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(MODEL),--model $(MODEL)) \
-		$(if $(ROUNDS),&& $(BIN)/rlswarm publish --dry-run --name $(NAME))
+		$(if $(ROUNDS),&& $(if $(MODEL),PUBLISH_QUESTIONS=1 PUBLISH_SAMPLES=2) $(BIN)/rlswarm publish --dry-run --name $(NAME))
 
 test: lint test-unit  ## Linters, types, import rules, all tests
 	@$(BIN)/python -m pytest -n 4 --dist loadfile tests/contract tests/integration tests/pages

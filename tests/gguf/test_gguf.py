@@ -35,6 +35,7 @@ from services.trainer.model.choice import EMBEDDED
 from services.trainer.model.prompt import SYSTEM_PROMPT
 from tests.publisher_kit import train, trainer_of
 
+torch.set_num_threads(1)  # of so small a model, more threads wait for each other
 SIZES = {
     "vocab_size": 1034, "hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 2, "num_attention_heads": 4,
     "num_key_value_heads": 2, "max_position_embeddings": 1024, "initializer_range": 0.06, "eos_token_id": 1000,

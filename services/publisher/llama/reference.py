@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+SMALL = 50_000_000  # parameters below which threads wait for each other longer than they work
 ANSWER = 48  # tokens of an answer at most
 QUESTIONS = (
     "Calculate 3 * 7.",
@@ -42,6 +43,8 @@ def references(folder: Path, system_prompt: str) -> list[Reference]:
     tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     model.eval()
+    if model.num_parameters() < SMALL:
+        torch.set_num_threads(1)
     return [_answered(model, tokenizer, prompt_text(tokenizer, system_prompt, one)) for one in QUESTIONS]
 
 
