@@ -53,7 +53,7 @@ demo: $(VENV)/.all  ## Start a fresh swarm here, page on http://localhost:3000 (
 		$(if $(ROUNDS),&& $(if $(MODEL),PUBLISH_QUESTIONS=1 PUBLISH_SAMPLES=2) $(BIN)/rlswarm publish --dry-run --name $(NAME))
 
 test: lint test-unit  ## Linters, types, import rules, all tests
-	@$(BIN)/python -m pytest -n 4 --dist loadfile tests/contract tests/integration tests/pages
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder tests/contract tests/integration tests/pages
 	@$(BIN)/python -m pytest tests/e2e
 
 test-unit: $(VENV)/.dev  ## Only the quick tests; decisions must be covered to the last branch

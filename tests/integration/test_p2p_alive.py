@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 import pytest
 from hivemind.proto.p2pd_pb2 import CallUnaryRequest, PersistentConnectionRequest
 from p2p_lab import Household, Stranger
@@ -55,6 +56,7 @@ async def test_calls_to_a_daemon_that_is_killed_fail_at_once(tmp_path):
     ours, theirs = await lone_node(tmp_path, "a0"), await lone_node(tmp_path, "b0")
     await ours.meet((await theirs.addresses())[0])
     os.kill(ours.daemon.process.pid, signal.SIGSTOP)
+    await until(lambda: psutil.Process(ours.daemon.process.pid).status() == psutil.STATUS_STOPPED)
     call = asyncio.create_task(ours.fetch(identity("b0").peer_id, "ab" * 32, 30))
     await asyncio.sleep(0.2)
     os.kill(ours.daemon.process.pid, signal.SIGKILL)
