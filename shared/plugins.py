@@ -41,7 +41,7 @@ def _file(path: Path) -> Any:
     module = sys.modules[key] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException:  # code from outside may even exit; half a module is not kept
         del sys.modules[key]
         raise
     return module

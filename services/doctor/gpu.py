@@ -26,7 +26,7 @@ if cuda:
     try:
         ones = torch.ones(64, 64, device="cuda")
         assert float((ones @ ones).sum()) == 64.0 ** 3
-    except Exception as error:
+    except Exception as error:  # whatever torch and the driver raise is the finding
         told["kernel"] = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 print(json.dumps(told))
 """

@@ -51,7 +51,7 @@ class Asks:
             last = await queue.last(ANSWERS)
             self.pending[id_] = Pending(id_, session, last.id if last else "0", self.clock() + LIMIT_S)
             await queue.publish(ASKS, Ask(id=id_, at=time.time(), question=question))
-        except BaseException:
+        except BaseException:  # cancelled, too; it goes on as it came
             del self.pending[id_]
             raise
         return id_

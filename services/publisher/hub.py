@@ -106,7 +106,7 @@ class Hub:
         )
         try:
             return tries(work, *args, **named)
-        except Exception as error:
+        except Exception as error:  # whatever the client raises: `explained` gives back what is none of the hub's
             raise explained(error) from error
 
 

@@ -53,7 +53,7 @@ class Accounts:
         lock = take_lock(settings.home)
         try:
             return cls._open(settings, lock)
-        except BaseException:
+        except BaseException:  # cancelled, too; it goes on as it came
             os.close(lock)
             raise
 
