@@ -141,8 +141,10 @@ class Forger(Malicious):
             return
         self.done, groups = number, []
         for place in range(8):
-            question = self.tasks.question(8 * number + place).model_copy(update={"answer": "17"})
-            texts = [f"<answer>{17 if n % 2 else n}</answer>" for n in range(8)]
+            question = self.tasks.question(8 * number + place)
+            wrong = f"{question.answer}7"
+            question = question.model_copy(update={"answer": wrong})
+            texts = [f"<answer>{wrong if n % 2 else n}</answer>" for n in range(8)]
             completions = tuple(Completion(text=text, finished=True) for text in texts)
             groups.append(Group(question=question, completions=completions))
         self.send(Rollouts(peer_id=self.peer, round=number, stage=0, groups=tuple(groups), informative=8))
