@@ -37,7 +37,7 @@ PURE := $(subst $(space),$(comma),$(strip \
   $(patsubst %,services/judge/%.py,breaker games records) \
   $(patsubst %,services/identity/%.py,live history sections series board shown/* signing/owner signing/policy) services/chain/calls.py \
   $(patsubst %,services/local/%.py,summary snapshot history conf) \
-  $(patsubst %,shared/%.py,messages asks checkpoints estimates streams tasks names settings invite proof rate wagers)))
+  $(patsubst %,shared/%.py,messages asks checkpoints estimates streams tasks names settings invite patience proof rate wagers)))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup install demo test test-unit test-chaos test-publish test-gguf lint format model contracts bench bench-chain bench-judge bench-sapo bench-trainer bench-p2p e2e fresh chaos wheelhouse sbom release-check clean

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class SwarmError(Exception):
     """An expected failure. `cause` and `remedy` are each one sentence without a final full stop."""
+
+    exit_code: ClassVar[int] = 1  # of a process that ends by it
 
     def __init__(self, cause: str, remedy: str) -> None:
         super().__init__(f"{cause}. {remedy}.")
@@ -13,7 +17,9 @@ class SwarmError(Exception):
 
 
 class SettingsError(SwarmError):
-    """A setting is unknown, missing or of the wrong type; a restart cannot help (exit code 2)."""
+    """A setting is unknown, missing or of the wrong type; a restart cannot help."""
+
+    exit_code = 2
 
 
 class QueueFullError(SwarmError):

@@ -65,7 +65,7 @@ def start(name: str, model: type[S]) -> S:
     except SettingsError as error:
         logs.setup(name)
         log.error("%s", error)
-        sys.exit(2)
+        sys.exit(error.exit_code)
     logs.setup(name, settings.log_level)
     host.export(settings.state_dir)
     return settings
@@ -146,4 +146,4 @@ def _report(name: str, error: BaseException) -> int:
         log.error("%s: %s. See the disk, the ports and the permissions.", type(error).__name__, error)
     else:
         log.error("%s died of a bug: %s: %s", name, type(error).__name__, error, exc_info=error)
-    return 2 if isinstance(error, SettingsError) else 1
+    return error.exit_code if isinstance(error, SwarmError) else 1

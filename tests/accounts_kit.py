@@ -19,9 +19,10 @@ from services.identity.app import build_app
 from services.identity.board import Board
 from services.identity.live import View
 from services.identity.parts import Parts
-from services.identity.server import listen, server_of
+from services.identity.server import server_of
 from services.identity.settings import IdentitySettings
 from shared.health import Health
+from shared.listening import listen
 from shared.queue.memory import MemoryQueue, MemoryStore
 from shared.runtime import Context
 from shared.settings import load

@@ -25,7 +25,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from services.chain import metrics
 from services.chain.calls import BROKEN, NO_REQUEST, Request, Unreadable, answered, error, read
-from shared.errors import SwarmError
 from shared.rate import Bucket
 
 MAX_BODY = 4 * 2**20  # bytes: a batch of 50 contracts
@@ -142,19 +141,6 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave SIGTERM and SIGINT to the keeper."""
         yield
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Where others call. Raises SwarmError."""
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        sock = socket.create_server((host, port), family=family, backlog=512)
-        # Or an answer's second packet waits 40 ms for the first one's receipt: asyncio sees no TCP in accepted sockets.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return sock
-    except OSError as problem:
-        cause = f"port {port} on {host} cannot be used ({problem.strerror})"
-        raise SwarmError(cause, "set CHAIN_PORT to a free one") from problem
 
 
 def unused_port() -> int:

@@ -19,11 +19,12 @@ from typing import Any
 
 from services.chain import metrics
 from services.chain.anvil import anvil_command, dies_with_parent, newest_block
-from services.chain.gate import gate_to, listen, unused_port
+from services.chain.gate import gate_to, unused_port
 from services.chain.settings import ChainSettings
 from services.chain.state import keep_copy, prepare_state
 from shared.errors import SwarmError
 from shared.health import Health, serve_http
+from shared.listening import listen
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ async def _serve(settings: ChainSettings) -> None:
         asyncio.get_running_loop().add_signal_handler(sig, stop.set)
     with (
         serve_http(health, settings.http_host, settings.http_port) as port,
-        contextlib.closing(listen(settings.chain_host, settings.chain_port)) as sock,
+        contextlib.closing(listen(settings.chain_host, settings.chain_port, "CHAIN_PORT")) as sock,
     ):
         origin, inner = prepare_state(settings.state_file), settings.anvil_port or unused_port()
         anvil = await asyncio.create_subprocess_exec(*_command(settings, inner))

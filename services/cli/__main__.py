@@ -26,7 +26,7 @@ from services.cli.options import ModelOption, NameOption, PeersOption, run_name
 from services.cli.own import COMMANDS
 from services.local.folder import find_run
 from services.local.settings import local_settings
-from shared.errors import SettingsError, SwarmError
+from shared.errors import SwarmError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -267,7 +267,7 @@ def main() -> None:
         app()
     except SwarmError as error:
         print(f"rlswarm: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, SettingsError) else 1)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from services.doctor.check import Check
 from services.local.embedded import redis_binary
 from services.local.folder import RunFolder
-from services.local.ports import pick, port_is_free, wants
+from services.local.held import port_is_free
+from services.local.ports import pick, wants
 from services.local.processes import listener_on
 from services.local.programs import SERVICES, environment, trainers
 from services.local.settings import LocalSettings

@@ -25,6 +25,7 @@ from services.identity.web import (
 )
 from services.identity.web.pages import STATIC
 from services.identity.web.problems import add_problem_pages
+from services.identity.web.settling import StockError
 
 
 def build_app(parts: Parts) -> FastAPI:
@@ -37,7 +38,7 @@ def build_app(parts: Parts) -> FastAPI:
     app.add_middleware(SecurityHeaders, settings=parts.settings)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     add_problem_pages(app)
-    app.add_exception_handler(stock.StockError, stock.refuse)
+    app.add_exception_handler(StockError, stock.refuse)
     for module in (live, login, signup, account, key, session, passkeys, wallets, founder, explain, ask, stock, market):
         app.include_router(module.router)
     return app

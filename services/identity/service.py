@@ -29,10 +29,11 @@ from services.identity.app import build_app
 from services.identity.board import Board
 from services.identity.live import View
 from services.identity.parts import Parts
-from services.identity.server import Server, listen, server_of
+from services.identity.server import Server, server_of
 from services.identity.settings import IdentitySettings
 from services.identity.signing.api import signing_of
 from services.identity.tail import refresh, tail
+from shared.listening import listen
 from shared.runtime import Context
 from shared.streams import EVENTS, HISTORY, LEDGER, ROUNDS
 

@@ -23,10 +23,11 @@ from services.judge.bank import Bank
 from services.judge.desk import Desk
 from services.judge.exam import Exam
 from services.judge.market import Market
-from services.judge.server import Server, listen, server_of
+from services.judge.server import Server, server_of
 from services.judge.settings import JudgeSettings
 from services.judge.upstream import Upstream
 from shared.exams import ExamBoard, put_exam_board
+from shared.listening import listen
 from shared.runtime import Context
 from shared.tasks import cache_of
 

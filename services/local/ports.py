@@ -1,16 +1,16 @@
 """Finds a port for everything that listens: the one asked for, the one of the last start, or the next free one.
 
 A port that the environment names, or that others know, is used or the start fails; any other may move, and whoever
-moves says so. The ports
-of a run are kept in its plan, so that a restart finds its peers, its chain and its page where they were.
+moves says so. What is chosen is held until the chooser ends, so that two starts at once do not choose the same. The
+ports of a run are kept in its plan, so that a restart finds its peers, its chain and its page where they were.
 """
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from services.local.held import hold
 from services.local.processes import listener_on
 from shared.errors import SwarmError
 
@@ -56,15 +56,15 @@ def pick(
     wanted: list[Want],
     environ: Mapping[str, str],
     kept: Mapping[str, int],
-    is_free: Callable[[int], bool] | None = None,
+    is_free: Callable[[int], bool] = hold,
     who: Callable[[int], str | None] = listener_on,
 ) -> Picked:
-    """Choose ports; raises SwarmError where the environment names one that is taken or is no port."""
-    free = is_free or port_is_free
+    """Choose ports, and hold them for this process; raises SwarmError where the environment names one that is taken or
+    is no port. With another `is_free` nothing is held."""
     picked = Picked({}, [])
     used: set[int] = set()
     for want in wanted:
-        start = _pick_one(want, environ, kept.get(want.name), used, free, who, picked.notes)
+        start = _pick_one(want, environ, kept.get(want.name), used, is_free, who, picked.notes)
         picked.ports[want.name] = start
         used |= set(range(start, start + want.count))
     return picked
@@ -112,15 +112,3 @@ def _fixed(want: Want, environ: Mapping[str, str]) -> int | None:
 def _by(port: int, who: Callable[[int], str | None]) -> str:
     name = who(port)
     return f" by {name}" if name else ""
-
-
-def port_is_free(port: int) -> bool:
-    """True if nobody listens on it, neither on the loopback interface nor on all."""
-    for host in ("127.0.0.1", "0.0.0.0"):  # noqa: S104 - asked, not served
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a closed connection's rest is no listener
-            try:
-                probe.bind((host, port))
-            except OSError:
-                return False
-    return True

@@ -97,6 +97,8 @@ class Supervisor:
         process = born(pid) if pid is not None else None
         try:
             rpc(self._folder.socket).shutdown()
+        except xmlrpc.client.Fault:
+            pass  # somebody else has told it to stop, and it is about it
         except (OSError, xmlrpc.client.Error, EOFError):
             return  # it is gone or hangs: the sweep that follows ends what is left
         deadline = time.monotonic() + patience_s

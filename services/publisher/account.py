@@ -14,6 +14,8 @@ REMEDY = "make one with the right to write (https://huggingface.co/settings/toke
 class Refused(SwarmError):
     """The hub does not let this token write; trying again does not help before somebody has changed it."""
 
+    exit_code = 3
+
 
 @dataclass(frozen=True)
 class Account:

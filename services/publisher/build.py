@@ -10,27 +10,22 @@ import argparse
 import sys
 from pathlib import Path
 
+from services.publisher.ending import one_line
 from services.publisher.evaluation import ALL, Exam
 from services.publisher.facts import Facts
 from services.publisher.folder import MODELFILE, Request, build
 from services.publisher.found import newest
 from services.publisher.names import repository
 from services.publisher.settings import PublisherSettings
-from shared.errors import SettingsError, SwarmError
+from shared.errors import SwarmError
 from shared.settings import load
 
 
 def main() -> None:
     """Entry point; an expected failure is one line."""
     asked = _arguments(sys.argv[1:])
-    try:
+    with one_line("rlswarm publish"):
         make(asked, load("publisher", PublisherSettings))
-    except SwarmError as error:
-        print(f"rlswarm publish: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, SettingsError) else 1)
-    except OSError as error:
-        print(f"rlswarm publish: {error}. See the disk and its rights.", file=sys.stderr)
-        sys.exit(1)
 
 
 def make(asked: argparse.Namespace, settings: PublisherSettings) -> None:

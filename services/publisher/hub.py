@@ -29,6 +29,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 from services.publisher.account import REMEDY, Account, Refused, account_of
 from services.publisher.publication import PUBLICATION, Publication
 from shared.errors import SwarmError
+from shared.patience import Patience
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ T = TypeVar("T")
 class Away(SwarmError):
     """The hub does not answer, or asks for patience; later it may."""
 
+    exit_code = 4
+
 
 class Hub:
     """One token's view of the hub."""
@@ -50,7 +53,7 @@ class Hub:
     def __init__(self, token: str, patience_s: float) -> None:
         """`patience_s`: for how long one step is tried again and again."""
         disable_progress_bars()
-        _bound_waiting()
+        Patience(SILENCE_S).rule(get_session())
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each request says nothing
         # Chunked storage would be quicker for a second upload, and cannot be tested without the hub's own servers.
         constants.HF_HUB_DISABLE_XET = True
@@ -132,20 +135,6 @@ def explained(error: Exception) -> Exception:
     if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
         return _bad(_first_line(error))
     return error
-
-
-def _bound_waiting() -> None:
-    """No request of the client waits for ever; by itself some do."""
-    session = get_session()
-    hooks: dict[str, list[Any]] = session.event_hooks
-    if _give_up not in hooks["request"]:
-        session.event_hooks = {**hooks, "request": [*hooks["request"], _give_up]}
-
-
-def _give_up(request: Any) -> None:
-    told = request.extensions.get("timeout") or {}
-    kinds = ("connect", "read", "write", "pool")
-    request.extensions["timeout"] = {kind: told.get(kind) or SILENCE_S for kind in kinds}
 
 
 def _bad(said: str) -> SwarmError:

@@ -13,12 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
+from huggingface_hub import get_session, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
+from services.publisher.ending import one_line
 from services.publisher.evaluation import ALL, Evaluation, Exam, evaluate
 from services.publisher.facts import Facts
 from services.publisher.folder import finish
+from services.publisher.hub import SILENCE_S
 from services.publisher.licence import licence_of
 from services.publisher.llama.tolerance import KINDS
 from services.publisher.mixture import mix
@@ -26,7 +28,8 @@ from services.publisher.names import BUILT_IN
 from services.publisher.publication import Publication, read_publication
 from services.publisher.settings import PublisherSettings
 from shared.checkpoints import Lineage, Standing
-from shared.errors import SettingsError, SwarmError
+from shared.errors import SwarmError
+from shared.patience import Patience
 from shared.settings import load
 
 COPIED = ("*.json", "*.jinja", "*.txt", "*.model", "LICENSE*", "LICENCE*", "NOTICE*")  # beside the weights
@@ -45,18 +48,13 @@ class Parent:
 def main() -> None:
     """Entry point; an expected failure is one line. Exit code 3: it is not better, and not kept."""
     asked = _arguments(sys.argv[1:])
-    try:
+    with one_line("rlswarm merge"):
         sys.exit(0 if merge(asked, load("publisher", PublisherSettings)) else 3)
-    except SwarmError as error:
-        print(f"rlswarm merge: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, SettingsError) else 1)
-    except OSError as error:
-        print(f"rlswarm merge: {error}. See the disk and its rights.", file=sys.stderr)
-        sys.exit(1)
 
 
 def merge(asked: argparse.Namespace, settings: PublisherSettings) -> bool:
     """Do what was asked; True if the folder is there. Raises SwarmError, OSError."""
+    Patience(SILENCE_S).rule(get_session())
     parents = [parent_of(name) for name in asked.parents]
     base = must_be_of_one_base(parents)
     exam = Exam(settings.questions, settings.samples, limit_s=settings.evaluation_max_s)

@@ -17,14 +17,14 @@ import time
 from pydantic import ValidationError
 
 from services.publisher import metrics
+from services.publisher.account import Refused
 from services.publisher.child import Ended, run_child
 from services.publisher.found import Found
-from services.publisher.hub import Hub
+from services.publisher.hub import Away, Hub
 from services.publisher.names import repositories
 from services.publisher.publication import Publication, read_publication
 from services.publisher.schedule import Course, Pending
 from services.publisher.settings import PublisherSettings
-from services.publisher.upload import AWAY, REFUSED
 from shared.errors import SwarmError
 from shared.names import name_of
 from shared.runtime import Context
@@ -115,7 +115,7 @@ class Publisher:
         self._keep(self._course.done(done["commit"], time.time()))
 
     def _fail(self, ended: Ended) -> None:
-        outcome = {REFUSED: "refused", AWAY: "away"}.get(ended.code or 0, "failed")
+        outcome = {Refused.exit_code: "refused", Away.exit_code: "away"}.get(ended.code or 0, "failed")
         metrics.UPLOADS.labels(outcome).inc()
         self._context.health.degrade(HUB, ended.complaint or "the upload failed")
         self._keep(self._course.failed(time.time()))

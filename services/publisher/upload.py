@@ -1,7 +1,8 @@
 """`python -m services.publisher.upload FOLDER --repository OWNER/NAME`: what a folder holds becomes one commit.
 
 A program of its own, so that it can be stopped at any time. Stopped, or cut off, it is run again, and what had arrived
-is not sent twice. The token is in the environment (HF_TOKEN), the result on standard output.
+is not sent twice. The token is in the environment (HF_TOKEN), the result on standard output; the exit code tells
+`Refused` from `Away`.
 """
 
 from __future__ import annotations
@@ -11,34 +12,20 @@ import json
 import sys
 from pathlib import Path
 
-from services.publisher.account import Refused
-from services.publisher.hub import Away, Hub
+from services.publisher.ending import one_line
+from services.publisher.hub import Hub
 from services.publisher.names import commit_message, repositories
 from services.publisher.publication import read_publication
 from services.publisher.settings import PublisherSettings
 from shared.errors import SettingsError, SwarmError
 from shared.settings import load
 
-REFUSED, AWAY = 3, 4  # exit codes: somebody has to do something; it may go on by itself
-
 
 def main() -> None:
     """Entry point; an expected failure is one line."""
     asked = arguments(sys.argv[1:])
-    try:
+    with one_line("rlswarm publish"):
         print(json.dumps(upload(asked, load("publisher", PublisherSettings))))
-    except SwarmError as error:
-        print(f"rlswarm publish: {error}", file=sys.stderr)
-        sys.exit(exit_code(error))
-    except OSError as error:
-        print(f"rlswarm publish: {error}. See the disk and its rights.", file=sys.stderr)
-        sys.exit(1)
-
-
-def exit_code(error: SwarmError) -> int:
-    """What the publisher is to do now."""
-    codes = {Refused: REFUSED, Away: AWAY, SettingsError: 2}
-    return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
 
 
 def upload(asked: argparse.Namespace, settings: PublisherSettings) -> dict[str, str]:

@@ -13,8 +13,7 @@ from services.chain import gate
 from services.chain.anvil import newest_block
 from services.chain.gate import BURST, MAX_BODY, PER_S, Rates
 from services.coordinator.web3_chain import Web3Chain
-from services.identity import server as identity
-from services.judge import server as judge
+from shared.listening import listen
 from shared.messages import Registration, Reward
 from tests.coordinator_kit import ARTIFACTS, KeySigner
 from tests.integration.test_chain_service import Chain
@@ -127,7 +126,7 @@ def test_who_talks_no_http_or_too_slowly_keeps_nobody_out(chain):
 async def test_who_holds_connections_open_keeps_nobody_out(monkeypatch):
     monkeypatch.setattr(gate, "MAX_EACH", 3)
     monkeypatch.setattr(gate, "BODY_S", 0.3)
-    with gate.listen("127.0.0.1", 0) as sock:
+    with listen("127.0.0.1", 0, "CHAIN_PORT") as sock:
         async with gate.gate_to(1, sock):
             where = sock.getsockname()
             lines = [await asyncio.open_connection(*where) for _ in range(4)]
@@ -161,16 +160,6 @@ def test_web3_reads_through_it_and_cannot_do_what_it_must_not(chain):
     assert web3.eth.get_block("latest")["number"] >= 0
     assert "error" in web3.provider.make_request("anvil_setBalance", ["0x" + "11" * 20, "0x1"])
     assert web3.eth.get_balance("0x" + "11" * 20) == 0
-
-
-@pytest.mark.parametrize("listens", [gate.listen, judge.listen, identity.listen])
-def test_an_answer_is_not_held_back_until_its_first_packet_is_acknowledged(listens):
-    """Forty milliseconds for each batch, and for each signature, where connections are kept."""
-    given = ("127.0.0.1", 0, "PORT")[: listens.__code__.co_argcount]
-    with listens(*given) as sock, socket.create_connection(sock.getsockname()):
-        accepted, _ = sock.accept()
-        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-        accepted.close()
 
 
 def test_an_address_that_asks_without_an_end_is_told_to_wait_and_others_are_served():

@@ -10,7 +10,7 @@ from services.coordinator import service
 from services.identity.accounts.db import Database
 from services.identity.accounts.keystore import FAST, encrypt
 from services.identity.accounts.vault import Vault
-from services.identity.server import listen, server_of
+from services.identity.server import server_of
 from services.identity.signing.api import build_signing
 from services.identity.signing.book import Book
 from services.identity.signing.policy import load_code
@@ -18,6 +18,7 @@ from services.identity.signing.signer import Signatures
 from shared.errors import SwarmError
 from shared.health import Health
 from shared.household import swarm_state
+from shared.listening import listen
 from shared.messages import Registration
 from shared.queue.memory import MemoryQueue, MemoryStore
 from shared.runtime import Context

@@ -12,9 +12,7 @@ import time
 import httpx
 import pytest
 
-from services.identity.server import listen as identity_listen
 from services.judge.bank import Bank
-from services.judge.server import listen as judge_listen
 from services.judge.service import run
 from services.judge.settings import JudgeSettings
 from shared.errors import SwarmError
@@ -189,11 +187,3 @@ def test_the_process_serves_and_ends_with_zero_on_sigterm(redis_url):
             time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0
-
-
-def test_no_answer_waits_for_an_acknowledgement_of_its_head():
-    for listen in (judge_listen, identity_listen):
-        with listen("127.0.0.1", 0, "PORT") as sock, socket.create_connection(sock.getsockname()):
-            accepted, _ = sock.accept()
-            with accepted:
-                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -29,6 +30,19 @@ from tests.conftest import free_port
 
 SLEEP = "import time; print('here', flush=True); time.sleep(600)"
 PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEP!r}]); {SLEEP}"
+CHAIN = f"""
+import pathlib, signal, subprocess, sys, time
+told = pathlib.Path(sys.argv[1])
+child = subprocess.Popen([sys.executable, '-c', {SLEEP!r}])
+def stop(*_):
+    time.sleep(1)
+    told.write_text('in order' if child.poll() is None else 'torn')
+    child.terminate()
+    sys.exit()
+signal.signal(signal.SIGTERM, stop)
+told.write_text('up')
+signal.pause()
+"""
 SAID = "import sys; print('the disk is full', file=sys.stderr); sys.exit({code})"
 PEER = "Qm" + "a" * 44
 SETTINGS = local_settings().model_copy(update={"settled_s": 1, "start_retries": 1})
@@ -134,6 +148,19 @@ def test_a_stopped_programs_children_die_too(run):
     assert down(run.folder)
     assert not lives(child)
     assert not down(run.folder)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_who_ends_its_own_children_is_left_to_it_also_by_two_who_stop_the_run(run, killed):
+    told = run.folder.root / "told"
+    run.start(Program("chain", (sys.executable, "-c", f"exec({CHAIN!r})", str(told)), 10))
+    until(lambda: told.exists() and "chain" in recorded(run.folder))
+    if killed:
+        os.kill(run.supervisor.pid(), signal.SIGKILL)
+        until(lambda: not run.supervisor.alive())
+    with ThreadPoolExecutor() as two:
+        assert any(two.map(down, [run.folder] * 2))
+    assert told.read_text() == "in order"
 
 
 def test_done_and_bad_settings_are_not_started_again(tmp_path, run):

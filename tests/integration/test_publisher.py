@@ -214,5 +214,5 @@ def test_the_program_is_killed_in_the_middle_and_goes_on_where_it_was_and_tells_
     assert hub.received == sent
     hub.tokens["hf_secret"] = ("me", READ, ())
     done = subprocess.run(command, cwd=ROOT, env=environment(hub), capture_output=True, text=True, check=False)
-    assert (done.returncode, "read-only" in done.stderr, len(done.stderr.splitlines())) == (program.REFUSED, True, 1)
+    assert (done.returncode, "read-only" in done.stderr, len(done.stderr.splitlines())) == (Refused.exit_code, True, 1)
     assert "hf_secret" not in done.stderr + done.stdout and os.environ.get("HF_TOKEN") != "hf_secret"

@@ -13,7 +13,7 @@ from services.identity.live import View
 from services.identity.parts import Parts
 from services.identity.settings import IdentitySettings
 from services.identity.tail import tail
-from services.identity.web import stock
+from services.identity.web import settling
 from shared.health import Health
 from shared.household import swarm_state
 from shared.messages import Registration
@@ -155,7 +155,7 @@ async def test_with_a_locked_key_its_submissions_wait_and_it_is_told(page):
 
 async def test_while_the_chain_is_away_it_is_told_in_time_and_nothing_is_lost(page, monkeypatch):
     household, parts = page
-    monkeypatch.setattr(stock, "SETTLE_S", 0.3)
+    monkeypatch.setattr(settling, "SETTLE_S", 0.3)
     answer = await StockNode(parts, parts.accounts.org_id).register(A)
     assert (answer.status_code, answer.json()) == (504, {"error": "StillWaitingForTheChain"})
     assert await household.queue.backlog(SUBMISSIONS) == 1

@@ -21,6 +21,7 @@ HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title=
 BACKWARDS = "safe \u202e}{ gnikcatta \u2066"
 FIRST_VIEW = 300_000  # bytes
 PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+INSIDE = "(one, of) => one.getBoundingClientRect().right <= one.closest(of).getBoundingClientRect().right"
 WEIGHED = "performance.getEntries().reduce((sum, entry) => sum + (entry.decodedBodySize ?? 0), 0)"
 
 
@@ -62,9 +63,12 @@ def test_the_page_shows_the_swarm_and_everybody_can_read_it(open_page, household
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 390, "height": 844})
     check(page)
+    assert page.locator("#heard-rows .badge").evaluate(INSIDE, "table"), "the state of a peer heard leaves its card"
     picture(page, "dashboard-phone")
     page.set_viewport_size({"width": 1920, "height": 1080})
     check(page)
+    page.goto(f"{site}/swarm")
+    expect(page.locator("main")).to_contain_text("Ask the swarm's founder for an invite.")
 
 
 def test_an_empty_swarm_is_told_what_to_expect(open_page):

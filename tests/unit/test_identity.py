@@ -1,7 +1,6 @@
 """What the live page knows, without a browser: the fold over the streams, and the lines made of it."""
 
 import random
-import socket
 import subprocess
 import sys
 from itertools import pairwise
@@ -27,10 +26,8 @@ from services.identity.series import (
     thin,
     width,
 )
-from services.identity.server import listen
 from services.identity.shown.around import Around
 from services.identity.tail import step
-from shared.errors import SwarmError
 from shared.messages import Judged, Registration, Round
 from shared.queue.memory import MemoryQueue
 from shared.streams import EVENTS
@@ -248,11 +245,6 @@ def test_bars_are_means_over_the_peers_of_a_round():
     bars = pace(view_of(trained(ME, 1), trained(YOU, 1, external_groups=0, seconds={"generate": 3.0})).peers)
     assert bars["seconds"] == {"generate": [2.0], "exchange": [0.0], "update": [1.0], "checkpoint": [0.0]}
     assert bars["groups"] == {"local": [4.0], "external": [2.0]}
-
-
-def test_a_taken_port_is_one_line_that_names_the_variable():
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SwarmError, match="set IDENTITY_PORT"):
-        listen("127.0.0.1", taken.getsockname()[1], "IDENTITY_PORT")
 
 
 def test_identity_imports_nothing_of_the_heavy_kind():

@@ -1,6 +1,7 @@
 import pytest
 
-from services.local.ports import Want, pick, port_is_free, wants
+from services.local.held import port_is_free
+from services.local.ports import Want, pick, wants
 from shared.errors import SwarmError
 
 PAGE = Want("identity", 3000, "IDENTITY_PORT")

@@ -13,11 +13,16 @@ PHASES = {"generate": "blue", "exchange": "yellow", "update": "green", "checkpoi
 
 def board() -> Dashboard:
     """All of it by trainer, as many as are chosen."""
-    made = parts.board("learning", "Learning", "How do the models learn, and how fast?", [*_quality(), *_pace()])
+    made = parts.board(
+        "learning",
+        "Learning",
+        "How do the models learn, and how fast?",
+        [*_rewards(), *_updates(), *_answers(), *_groups(), *_pace()],
+    )
     return made.with_variable(chosen("trainer", "Trainer", "swarm_trainer_round_number", "instance"))
 
 
-def _quality() -> list[parts.Panel]:
+def _rewards() -> list[parts.Panel]:
     return [
         lines(
             "Reward",
@@ -41,6 +46,11 @@ def _quality() -> list[parts.Panel]:
             unit="percentunit",
             top=1,
         ),
+    ]
+
+
+def _updates() -> list[parts.Panel]:
+    return [
         lines(
             "Gradient norm",
             "Before clipping. 0: nobody's answers differed in reward, so there was nothing to learn. A steep rise is"
@@ -52,6 +62,11 @@ def _quality() -> list[parts.Panel]:
             "Of the last update. It swings round 0 and need not fall: the advantages are centred.",
             (f"swarm_trainer_loss_nats{MINE}", "{{instance}}"),
         ),
+    ]
+
+
+def _answers() -> list[parts.Panel]:
+    return [
         lines(
             "Completion length",
             "Mean tokens of the last round's own answers. A steady rise to the limit, with less reward, is rambling.",
@@ -64,6 +79,11 @@ def _quality() -> list[parts.Panel]:
             unit="percentunit",
             top=1,
         ),
+    ]
+
+
+def _groups() -> list[parts.Panel]:
+    return [
         lines(
             "Learnt from",
             "Question groups a round, by whose they were; those whose answers all earned the same teach nothing and"

@@ -11,7 +11,12 @@ RATE = "[$__rate_interval]"
 
 def board() -> Dashboard:
     """Figures of now, then the last hour."""
-    return parts.board("network", "Network", "Do rollouts reach us and the others?", [*_now(), *_over_time()])
+    return parts.board(
+        "network",
+        "Network",
+        "Do rollouts reach us and the others?",
+        [*_now(), *_exchange(), *_traffic(), _offences(), *_times()],
+    )
 
 
 def _now() -> list[parts.Panel]:
@@ -35,7 +40,7 @@ def _now() -> list[parts.Panel]:
     ]  # fmt: skip
 
 
-def _over_time() -> list[parts.Panel]:
+def _exchange() -> list[parts.Panel]:
     return [
         lines(
             "Peers",
@@ -69,6 +74,11 @@ def _over_time() -> list[parts.Panel]:
             (f"sum(rate(swarm_p2p_body_requests_refused_total{RATE})) * 60", "requests refused"),
             (f"sum(rate(swarm_p2p_local_rollouts_stale_total{RATE})) * 60", "ours, too late"),
         ),
+    ]
+
+
+def _traffic() -> list[parts.Panel]:
+    return [
         lines(
             "Traffic",
             "Bodies of rollouts. What the DHT itself needs comes on top.",
@@ -82,14 +92,22 @@ def _over_time() -> list[parts.Panel]:
             "Written into the DHT a minute, repetitions included.",
             (f"sum(rate(swarm_p2p_announcements_total{RATE})) * 60", "announcements"),
         ),
-        lines(
-            "Offences, by kind",
-            "A minute's worth: what peers provably did wrong. copied: another peer's rollouts; forged: questions or"
-            " answers that are not the swarm's; foreign: another game's. Too many, and a peer is left alone.",
-            (f"sum by (offence) (rate(swarm_p2p_offences_total{RATE})) * 60", "{{offence}}"),
-            stacked=True,
-            span=24,
-        ),
+    ]
+
+
+def _offences() -> parts.Panel:
+    return lines(
+        "Offences, by kind",
+        "A minute's worth: what peers provably did wrong. copied: another peer's rollouts; forged: questions or"
+        " answers that are not the swarm's; foreign: another game's. Too many, and a peer is left alone.",
+        (f"sum by (offence) (rate(swarm_p2p_offences_total{RATE})) * 60", "{{offence}}"),
+        stacked=True,
+        span=24,
+    )
+
+
+def _times() -> list[parts.Panel]:
+    return [
         lines("Time to announce", "One announcement into the DHT.",
               *quantiles("swarm_p2p_announce_duration_seconds", "announce"), unit="s", span=8),
         lines("Time to look", "All announcements of a round, read from the DHT.",

@@ -12,10 +12,15 @@ FIRING = 'count(ALERTS{alertstate="firing",severity="%s"}) or vector(0)'  # no a
 
 def board() -> Dashboard:
     """Figures of now, then the last hour."""
-    return parts.board("swarm", "Swarm", "Does the swarm learn, and is anything wrong?", [*_now(), *_over_time()])
+    return parts.board(
+        "swarm",
+        "Swarm",
+        "Does the swarm learn, and is anything wrong?",
+        [*_learning(), *_trouble(), *_chain(), *_over_time()],
+    )
 
 
-def _now() -> list[parts.Panel]:
+def _learning() -> list[parts.Panel]:
     return [
         number("Round", "The round that is open on the chain.", "max(swarm_coordinator_round_number)", decimals=0),
         number(
@@ -38,6 +43,11 @@ def _now() -> list[parts.Panel]:
             "max(swarm_p2p_connected_peers)",
             decimals=0,
         ),
+    ]
+
+
+def _trouble() -> list[parts.Panel]:
+    return [
         number(
             "Degraded parts",
             "Parts that services go on without; the graph below names them.",
@@ -49,6 +59,11 @@ def _now() -> list[parts.Panel]:
                steps=ZERO_IS_GOOD, decimals=0),
         number("Warnings", "The swarm goes on, with less.", FIRING % "warning",
                steps=[(None, "green"), (1, "orange")], decimals=0),
+    ]  # fmt: skip
+
+
+def _chain() -> list[parts.Panel]:
+    return [
         number(
             "Rewards on the chain",
             "Rewards of this household that landed within the time shown.",

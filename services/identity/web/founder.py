@@ -90,7 +90,7 @@ async def _page(
     try:
         invited = await _invitation(parts, days)
     except SwarmError as why:
-        no_invite = str(why)
+        no_invite = " ".join(f"{told[:1].upper()}{told[1:]}." for told in (why.cause, why.remedy))
     return render(
         request,
         parts,
@@ -103,7 +103,7 @@ async def _page(
         error=error,
         saved=saved,
         invited=invited,
-        no_invite=no_invite[:1].upper() + no_invite[1:],
+        no_invite=no_invite,
         days=days,
         max_days=MAX_DAYS,
     )

@@ -12,16 +12,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
-from services.identity.metrics import STOCK
 from services.identity.parts import Parts, PartsOf
-from services.identity.web.stock import Asked, StockError, from_no_page, known, waiting
-from shared.errors import QueueFullError
+from services.identity.web.settling import StockError, settle
+from services.identity.web.stock import Asked, from_no_page, known
 from shared.market import STATE, WATCH, WATCH_TTL_S, MarketState, read
 from shared.streams import WAGERED, WAGERS
-from shared.wagers import Claim, Guess, Wager, Wagered
+from shared.wagers import Claim, Guess, Wager
 
-SETTLE_S = 60.0  # longest wait for the chain
-BALANCE_S = 10.0  # and for a look at it
+BALANCE_S = 10.0  # longest wait for a look at the chain
 POLL_S = 0.2
 NO_MARKET = "PredictionMarketNotDeployed"
 
@@ -89,27 +87,4 @@ async def _wager(parts: Parts, asked: Asked, wager: Wager) -> dict[str, str]:
     await _market(parts)
     if parts.accounts.vault.state != "ready":
         raise StockError(503, "AccountLocked")
-    if waiting.locked():
-        raise StockError(503, "Busy")
-    async with waiting:
-        wagered = await _end_of(parts, wager)
-    STOCK.labels(wager.kind, wagered.outcome).inc()
-    if wagered.outcome == "refused":
-        raise StockError(400, wagered.reason)
-    return {"hash": wagered.transaction or ""}
-
-
-async def _end_of(parts: Parts, wager: Wager) -> Wagered:
-    queue = parts.context.queue
-    last = await queue.last(WAGERED)
-    cursor, until = last.id if last else "0", time.monotonic() + SETTLE_S
-    try:
-        await queue.publish(WAGERS, wager)
-    except QueueFullError as error:
-        raise StockError(503, "OutboxFull") from error
-    while (left := until - time.monotonic()) > 0 and not parts.context.stop.is_set():
-        for entry in await queue.read(WAGERED, cursor, wait_s=min(left, 1.0)):
-            cursor = entry.id
-            if entry.message.key == wager.key:
-                return entry.message
-    raise StockError(504, "StillWaitingForTheChain")
+    return await settle(parts, WAGERS, wager, WAGERED)

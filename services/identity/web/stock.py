@@ -10,39 +10,24 @@ waits in the outbox while the chain is away. `orgId` is what the account page sh
 
 from __future__ import annotations
 
-import asyncio
 import hmac
-import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.identity.metrics import STOCK
 from services.identity.parts import Parts, PartsOf
-from shared.errors import QueueFullError
+from services.identity.web.settling import StockError, send, settle
 from shared.household import swarm_state
-from shared.messages import MAX_WINNERS, PeerId, Registration, Reward, Settled, Submission, Winners
+from shared.messages import MAX_WINNERS, PeerId, Registration, Reward, Submission, Winners
 from shared.streams import LEDGER, SUBMISSIONS
 
-SETTLE_S = 60.0  # longest wait for the chain; the submission stays in the outbox
-MAX_WAITING = 64  # requests that wait for the chain at the same time
 ALREADY = {
     "registration": "PeerIdAlreadyRegistered",
     "reward": "RewardAlreadySubmitted",
     "winners": "WinnerAlreadyVoted",
 }
-waiting = asyncio.Semaphore(MAX_WAITING)
-"""Held by a request that waits for the chain."""
-
-
-class StockError(Exception):
-    """What a stock node is told instead."""
-
-    def __init__(self, status: int, error: str) -> None:
-        super().__init__(error)
-        self.status, self.error = status, error
 
 
 class Asked(BaseModel):
@@ -108,42 +93,18 @@ async def submit_winner(asked: AskedWinners, parts: PartsOf) -> dict[str, str]:
 async def _submit(parts: Parts, asked: Asked, submission: Submission) -> dict[str, str]:
     """Into the outbox, and wait for its end. Raises StockError."""
     known(parts, asked.orgId)
-    if _landed(parts, submission):
-        raise StockError(400, ALREADY[submission.kind])
+    if already := _landed(parts, submission):
+        raise StockError(400, already)
     await _check_round(parts, submission)
-    if waiting.locked():
-        raise StockError(503, "Busy")
-    async with waiting:
-        settled = await _settled(parts, submission)
-    STOCK.labels(submission.kind, settled.outcome).inc()
-    if settled.outcome == "refused":
-        raise StockError(400, settled.reason or "Refused")
-    return {"hash": settled.transaction or ""}
-
-
-async def _settled(parts: Parts, submission: Submission) -> Settled:
-    queue = parts.context.queue
-    last = await queue.last(LEDGER)
-    cursor, until = last.id if last else "0", time.monotonic() + SETTLE_S
-    try:
-        await queue.publish(SUBMISSIONS, submission)
-    except QueueFullError as error:
-        raise StockError(503, "OutboxFull") from error
     if parts.accounts.vault.state != "ready":
+        await send(parts, SUBMISSIONS, submission)
         raise StockError(503, "AccountLocked")
-    while (left := until - time.monotonic()) > 0 and not parts.context.stop.is_set():
-        known = _landed(parts, submission)
-        for entry in await queue.read(LEDGER, cursor, wait_s=min(left, 1.0)):
-            cursor = entry.id
-            if entry.message.key == submission.key:
-                return entry.message
-        if known:  # and before we began to look: the view learnt of it a moment too late for the first question
-            raise StockError(400, ALREADY[submission.kind])
-    raise StockError(504, "StillWaitingForTheChain")
+    return await settle(parts, SUBMISSIONS, submission, LEDGER, lambda: _landed(parts, submission))
 
 
-def _landed(parts: Parts, submission: Submission) -> bool:
-    return parts.view.ledger.seen.get(submission.key) == "landed"
+def _landed(parts: Parts, submission: Submission) -> str:
+    """The contract's word for what is on the chain already; "": it is not."""
+    return ALREADY[submission.kind] if parts.view.ledger.seen.get(submission.key) == "landed" else ""
 
 
 async def _check_round(parts: Parts, submission: Submission) -> None:

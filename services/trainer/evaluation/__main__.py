@@ -46,7 +46,7 @@ def main() -> None:
         evaluate(arguments_of(sys.argv[1:]))
     except SwarmError as error:
         print(f"rlswarm eval: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, SettingsError) else 1)
+        sys.exit(error.exit_code)
 
 
 def evaluate(asked: argparse.Namespace) -> None:

@@ -14,11 +14,11 @@ from huggingface_hub.errors import GatedRepoError, HFValidationError, Repository
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from shared.errors import SettingsError, SwarmError
+from shared.patience import Patience
 
 TEXTS = ["*.json", "*.txt", "*.model", "*.jinja", "README.md", "LICENSE*"]  # card and licence: for who publishes
 WEIGHTS = ("*.safetensors", "*.bin")  # the second only where there is none of the first
 FOLDERS = ["*/*"]  # other formats of the same weights
-KINDS = ("connect", "read", "write", "pool")  # of waiting
 
 disable_progress_bars()
 
@@ -72,17 +72,7 @@ def held_bytes(name: str) -> int:
 
 def _bound_waiting() -> None:
     """No question to the hub waits for ever; some of the library's own do."""
-    session = get_session()
-    hooks: dict[str, list[Any]] = session.event_hooks
-    if _give_up not in hooks["request"]:
-        session.event_hooks = {**hooks, "request": [*hooks["request"], _give_up]}
-
-
-def _give_up(request: Any) -> None:
-    """Sets how long a request waits, where it does not say."""
-    told = request.extensions.get("timeout") or {}
-    bounds = {kind: told.get(kind) or constants.HF_HUB_DOWNLOAD_TIMEOUT for kind in KINDS}
-    request.extensions["timeout"] = bounds
+    Patience(constants.HF_HUB_DOWNLOAD_TIMEOUT).rule(get_session())
 
 
 def _explained(name: str, error: Exception) -> SwarmError:
