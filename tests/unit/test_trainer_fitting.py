@@ -9,7 +9,9 @@ from services.trainer.model.footprint import GIB
 from services.trainer.model.models import SMALL
 
 SHAPE = next(one.shape for one in SMALL if one.name == "Qwen/Qwen3-0.6B")
-WISH = Wish(max_new_tokens=512, completions=8, groups=8, questions=8, micro_groups=1, shorter=True, smaller=True, recompute=None)
+WISH = Wish(
+    max_new_tokens=512, completions=8, groups=8, questions=8, micro_groups=1, shorter=True, smaller=True, recompute=None
+)
 
 
 def planned(gib, wish=WISH, **named):
