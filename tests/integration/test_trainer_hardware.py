@@ -14,6 +14,7 @@ from shared.settings import load
 
 SETTINGS = load("trainer", TrainerSettings)
 PROMPT, NEW, G = 32, 64, 8
+LENGTHS = 256, 2048  # tokens of an answer
 
 
 def policy_of(**shape):
@@ -66,9 +67,9 @@ def test_the_peak_of_a_backward_pass_grows_as_calculated(recompute):
     )  # fmt: skip
     parameters = sum(parameter.numel() for parameter in policy.model.parameters())
     shape = shape_of(policy.model.config, parameters)
-    calculated = [update_footprint(shape, 1, tokens, recompute=recompute).activations for tokens in (256, 1024)]
-    few, many = (preflight._peak(policy, tokens, recompute=recompute) for tokens in (256, 1024))
-    assert 0.7 < (many - few) / (calculated[1] - calculated[0]) < 1.4
+    calculated = [update_footprint(shape, 1, tokens, recompute=recompute).activations for tokens in LENGTHS]
+    few, many = (preflight._peak(policy, tokens, recompute=recompute) for tokens in LENGTHS)
+    assert 0.6 < (many - few) / (calculated[1] - calculated[0]) < 1.4
 
 
 def test_this_machine_has_memory_and_less_of_it_is_free():

@@ -52,10 +52,11 @@ def test_a_machine_with_room_does_all_at_once_and_one_without_does_less_and_says
     assert not wide.health.state()["degraded"] and "too much" in none.health.state()["degraded"]["memory"]
 
 
-def test_the_probe_is_near_what_is_calculated(settings):
+@pytest.mark.parametrize("recompute", [False, True])
+def test_the_probe_is_near_what_is_calculated(settings, recompute):
     policy = Policy(settings.policy)
     shape = shape_of(policy.model.config.get_text_config(), policy.size)
-    assert 1.0 <= preflight.probe(policy, shape, 4) <= preflight.MOST_FACTOR
+    assert 1.0 <= preflight.probe(policy, shape, 4, recompute=recompute) <= preflight.MOST_FACTOR
     assert all(parameter.grad is None for parameter in policy.model.parameters())
 
 

@@ -32,8 +32,8 @@ from services.trainer.learning.batches import Batch, spans
 from services.trainer.learning.loss import Scale, binding, divergence, grpo_loss
 from services.trainer.learning.movement import Movement
 from services.trainer.learning.rollout import Scored
-from services.trainer.model.out_of_memory import first_line, halved, is_out_of_memory, release
-from services.trainer.model.policy import Policy
+from services.trainer.model.out_of_memory import first_line, halved, is_out_of_memory, release, trim
+from services.trainer.model.policy import SMALL, Policy
 from services.trainer.settings import LearnerSettings
 from shared.errors import SwarmError
 
@@ -101,6 +101,8 @@ class Learner:
                 break
             done = step_done
         self.optimizer.zero_grad(set_to_none=True)  # nobody needs them, and sampling needs the memory
+        if self._policy.size >= SMALL:
+            trim()
         return done
 
     def log_probs(self, batch: Batch) -> tuple[Tensor, Tensor]:
