@@ -150,10 +150,11 @@ $(VENV)/.all: $(VENV)/.torch pyproject.toml config/constraints.txt vendor/pycosa
 	@$(PIP) install $(WHEELS) -c config/constraints.txt ./vendor/pycosat -e '.[all]'
 	@touch $@
 
-# Compiled for any processor of this kind, not just for this one, without libraries that an image lacks, and kept.
+# Compiled for any processor of this kind, not just for this one, without libraries that an image lacks or models that see,
+# and kept.
 $(VENV)/.gguf: $(VENV)/.dev config/constraints.txt
 	@ls $(LLAMA_WHEELS)/llama_cpp_python-$(LLAMA_VERSION)-* >/dev/null 2>&1 || { echo "Compiling llama.cpp; this takes minutes"; \
-		CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_OPENMP=OFF" nice $(PIP) wheel --no-cache-dir --no-deps --wheel-dir $(LLAMA_WHEELS) llama-cpp-python==$(LLAMA_VERSION); }
+		CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_OPENMP=OFF -DLLAVA_BUILD=OFF" nice $(PIP) wheel --no-cache-dir --no-deps --wheel-dir $(LLAMA_WHEELS) llama-cpp-python==$(LLAMA_VERSION); }
 	@$(PIP) install --find-links $(LLAMA_WHEELS) -c config/constraints.txt -e '.[gguf]'
 	@touch $@
 
