@@ -56,7 +56,14 @@ class Fault:
 class HubServer:
     """Serves on a port of this machine; what it holds can be looked at."""
 
-    def __init__(self, token: str = "hf_secret", user: str = "me", scope: dict = WRITE, orgs: tuple = ()) -> None:
+    def __init__(
+        self,
+        token: str = "hf_secret",
+        user: str = "me",
+        scope: dict = WRITE,
+        orgs: tuple = (),
+        host: str = "127.0.0.1",
+    ) -> None:
         self.tokens = {token: (user, scope, orgs)}
         self.repositories: dict[str, Repository] = {}
         self.blobs: dict[str, bytes] = {}
@@ -78,9 +85,9 @@ class HubServer:
 
             do_GET = do_HEAD = do_POST = do_PUT = handle_any
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Routes)
+        self.server = ThreadingHTTPServer((host, 0), Routes)
         self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.url = f"http://{host}:{self.server.server_port}"
 
     def fail(self, route: str, how: int | str, times: int = 1, **headers: str) -> None:
         """Let the next requests of a route go wrong."""

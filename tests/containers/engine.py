@@ -13,6 +13,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,12 @@ def compose_command() -> tuple[str, ...] | None:
     if docker("compose", "version", check=False).returncode == 0:
         return ("docker", "compose")
     return ("docker-compose",) if shutil.which("docker-compose") else None
+
+
+def gateway() -> str:
+    """The address of this machine by which containers that have a way out reach it."""
+    subnet = docker("network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", "bridge").stdout.strip()
+    return str(next(ip_network(subnet).hosts()))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ import yaml
 
 from services.local.history import History, Reader
 from shared.household import SwarmState, swarm_state
+from shared.queue import Store
 from shared.queue.redis import RedisQueue, RedisStore, connect
 from tests.conftest import free_port, free_ports
 from tests.containers.engine import ENVIRONMENT, ROOT, compose_command, docker, images
@@ -178,19 +179,30 @@ class Stack:
 
     def history(self) -> History:
         """All that the household's streams hold."""
-        return asyncio.run(self._look())[0]
+        return asyncio.run(self._read())
 
     def chain(self) -> SwarmState | None:
         """The chain as the household sees it."""
-        return asyncio.run(self._look())[1]
+        return self.kept(swarm_state)
 
-    async def _look(self) -> tuple[History, SwarmState | None]:
-        client = connect(self.redis_url(), self.redis_password())
-        queue = RedisQueue(client)
+    def kept(self, look: Callable[[Store], Awaitable[T]]) -> T:
+        """What a look into the household's store finds."""
+
+        async def found() -> T:
+            client = connect(self.redis_url(), self.redis_password())
+            try:
+                return await look(RedisStore(client))
+            finally:
+                await client.aclose()
+
+        return asyncio.run(found())
+
+    async def _read(self) -> History:
+        queue = RedisQueue(connect(self.redis_url(), self.redis_password()))
         try:
             reader = Reader(queue)
             await reader.catch_up()
-            return reader.history, await swarm_state(RedisStore(client))
+            return reader.history
         finally:
             await queue.close()
 

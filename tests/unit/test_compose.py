@@ -84,10 +84,12 @@ def test_only_the_page_grafana_and_the_peer_port_are_published(name):
     assert bool(SERVICES[name].get("ports")) is (name in PUBLISHED)
 
 
-def test_redis_the_chain_and_prometheus_have_no_way_out():
-    assert STACK["networks"]["inside"] == {"internal": True}
-    for name in ("redis", "chain", "judge", "prometheus"):
+def test_redis_chain_judge_and_prometheus_have_no_way_out():
+    for network in ("inside", "nowhere"):
+        assert STACK["networks"][network] == {"internal": True}
+    for name in ("redis", "chain", "prometheus"):
         assert SERVICES[name]["networks"] == ["inside"]
+    assert SERVICES["judge"]["networks"] == ["inside", "${JUDGE_NETWORK:-nowhere}"]
 
 
 def test_page_and_grafana_are_seen_from_this_machine_only_unless_asked():

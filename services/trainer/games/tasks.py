@@ -59,13 +59,8 @@ class Tasks:
         """This swarm's mix can score the question."""
         return question.dataset in self.names
 
-    def recognise(self, question: Question) -> Question | None:
-        """A peer's question as it is made here; None if nothing may be learnt from it."""
-        reason, own = self.verdict(question)
-        return None if reason else own
-
     def verdict(self, question: Question) -> tuple[str, Question]:
-        """A reason of REFUSED_GROUPS ("": none), and the question as it is made here."""
+        """A peer's question: a reason of REFUSED_GROUPS ("": none), and the question as it is made here."""
         if not self.knows(question):
             return "unknown_set", question
         if is_held_out(question.text):
