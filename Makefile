@@ -54,7 +54,7 @@ demo: $(VENV)/.all  ## Start a fresh swarm here, page on http://localhost:3000 (
 
 test: lint test-unit  ## Linters, types, import rules, all tests
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder tests/contract tests/integration tests/pages
-	@$(BIN)/python -m pytest tests/e2e
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e
 
 test-unit: $(VENV)/.dev  ## Only the quick tests; decisions must be covered to the last branch
 	@$(BIN)/python -m pytest -n 2 tests/unit --cov --cov-report=

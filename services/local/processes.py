@@ -99,11 +99,6 @@ def listener_on(port: int) -> str | None:
     return None
 
 
-def free_memory_bytes() -> int:
-    """Memory that can be had without swapping."""
-    return int(psutil.virtual_memory().available)
-
-
 def as_json(processes: Mapping[str, Born]) -> dict[str, list[float]]:
     """Program -> [pid, created], for pids.json."""
     return {name: [process.pid, process.created] for name, process in sorted(processes.items())}

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -21,7 +21,6 @@ from torch import Tensor
 
 from shared.errors import SwarmError
 
-Method = Literal["linear", "task-arithmetic"]
 SINGLE = "model.safetensors"
 
 

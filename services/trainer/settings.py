@@ -11,8 +11,8 @@ from shared.tasks import Mix
 
 # What the embedded model needs, and what is right for the models of the hub, where the settings leave it open.
 FITTING: dict[bool, dict[str, dict[str, Any]]] = {
-    True: {"game": {"max_new_tokens": 64}, "learner": {"learning_rate": 2e-4, "micro_groups": 0}},
-    False: {"game": {"max_new_tokens": 512}, "learner": {"learning_rate": 1e-6, "micro_groups": 1}},
+    True: {"game": {"max_new_tokens": 64}, "learner": {"learning_rate": 2e-4, "micro_groups": 0, "recompute": False}},
+    False: {"game": {"max_new_tokens": 512}, "learner": {"learning_rate": 1e-6, "micro_groups": 1, "recompute": True}},
 }
 
 LossType = Literal["grpo", "dapo", "dr_grpo"]
@@ -57,6 +57,7 @@ class LearnerSettings(Settings):
     weight_decay: float = Field(ge=0)
     max_gradient_norm: float = Field(gt=0)
     micro_groups: int = Field(ge=0)
+    recompute: bool
     micro_completions: int = Field(
         default=0, ge=0
     )  # of a backward pass, where no whole group fits; see `preflight.fit`

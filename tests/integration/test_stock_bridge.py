@@ -143,8 +143,8 @@ def check_theirs(rollouts: Rollouts, sent: bytes) -> None:
     for group in rollouts.groups:
         assert [completion.text for completion in group.completions] == ["<answer>no</answer>", "no idea"]
         assert not any(completion.finished for completion in group.completions)
-        recognised = tasks().recognise(Question.model_validate_json(group.question.model_dump_json()))
-        assert (recognised is None) == is_held_out(group.question.text)
+        refused, _ = tasks().verdict(Question.model_validate_json(group.question.model_dump_json()))
+        assert bool(refused) == is_held_out(group.question.text)
 
 
 def check_ours(heard: dict, ours: Rollouts) -> None:

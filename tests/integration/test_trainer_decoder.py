@@ -55,9 +55,10 @@ def policy_of(config):
         device=torch.device("cpu"),
         pad_id=0,
         reduced=False,
+        samples_reduced=False,
         prompts_at_once=0,
         end_ids=[1, 2],
-        autocast=lambda: torch.autocast("cpu", enabled=False),
+        autocast=lambda **_: torch.autocast("cpu", enabled=False),
     )
 
 
@@ -67,12 +68,12 @@ def gradient(model, value):
     return torch.cat([torch.zeros(0), *(p.grad.flatten() for p in model.parameters() if p.grad is not None)])
 
 
-def both_ways(policy, temperature=0.8):
+def both_ways(policy, temperature=0.8, **named):
     batch = Batch(PROMPTS, ANSWERS, OWNER, [0.0] * 5)
     found = []
     for log_probs, mask in (
         padded_log_probs(policy, policy.model, batch, temperature),
-        packed_log_probs(policy, Decoder.of(policy.model), batch, temperature),
+        packed_log_probs(policy, Decoder.of(policy.model), batch, temperature, **named),
     ):
         weighted = (log_probs * mask * torch.linspace(-1, 1, 7)).sum()
         found.append((log_probs * mask, mask, gradient(policy.model, weighted)))
@@ -94,10 +95,21 @@ def test_a_large_vocabulary_is_computed_in_pieces_with_the_same_result(monkeypat
     assert (slope - same_slope).norm() / slope.norm() < 1e-5
 
 
+@pytest.mark.parametrize("name", FAMILY)
+@pytest.mark.parametrize("reduced", [False, True])
+def test_layers_computed_again_give_the_same_to_the_last_bit(name, reduced):
+    policy = policy_of(FAMILY[name])
+    if reduced:
+        policy.autocast = lambda **_: torch.autocast("cpu", dtype=torch.bfloat16)
+    (_, kept), (_, again) = both_ways(policy), both_ways(policy, recompute=True)
+    assert torch.equal(kept[0], again[0])
+    assert torch.equal(kept[2], again[2]) and again[2].norm() > 0
+
+
 def test_in_bfloat16_log_probs_and_gradients_are_near_those_in_float32():
     (plain, _, slope), _ = both_ways(policy_of(FAMILY["qwen3"]))
     policy = policy_of(FAMILY["qwen3"])
-    policy.reduced, policy.autocast = True, lambda: torch.autocast("cpu", dtype=torch.bfloat16)
+    policy.samples_reduced, policy.autocast = True, lambda **_: torch.autocast("cpu", dtype=torch.bfloat16)
     _, (rough, _, rough_slope) = both_ways(policy)
     assert 0 < (plain - rough).abs().max() < 0.1
     assert torch.cosine_similarity(slope, rough_slope, dim=0) > 0.999

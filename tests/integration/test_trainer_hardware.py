@@ -5,6 +5,7 @@ import torch
 from transformers import AutoModelForCausalLM, Qwen3Config
 
 from services.trainer.learning.learner import Batch, Learner
+from services.trainer.model import preflight
 from services.trainer.model.footprint import GIB, shape_of, update_footprint
 from services.trainer.model.hardware import measure
 from services.trainer.model.policy import Policy
@@ -52,8 +53,22 @@ def test_the_formula_is_what_autograd_keeps(hidden, layers, intermediate, heads,
         num_key_value_heads=groups, vocab_size=512,
     )  # fmt: skip
     parameters = sum(parameter.numel() for parameter in policy.model.parameters())
-    told = update_footprint(shape_of(policy.model.config, parameters), completions, NEW, prompt_tokens=PROMPT)
+    shape = shape_of(policy.model.config, parameters)
+    told = update_footprint(shape, completions, NEW, prompt_tokens=PROMPT, recompute=False)
     assert 0.7 < kept_for_backward(policy, completions) / told.activations <= 1.1
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_the_peak_of_a_backward_pass_grows_as_calculated(recompute):
+    policy = policy_of(
+        hidden_size=512, num_hidden_layers=12, intermediate_size=1536, num_attention_heads=16, num_key_value_heads=8,
+        vocab_size=4096,
+    )  # fmt: skip
+    parameters = sum(parameter.numel() for parameter in policy.model.parameters())
+    shape = shape_of(policy.model.config, parameters)
+    calculated = [update_footprint(shape, 1, tokens, recompute=recompute).activations for tokens in (256, 1024)]
+    few, many = (preflight._peak(policy, tokens, recompute=recompute) for tokens in (256, 1024))
+    assert 0.7 < (many - few) / (calculated[1] - calculated[0]) < 1.4
 
 
 def test_this_machine_has_memory_and_less_of_it_is_free():

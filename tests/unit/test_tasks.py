@@ -184,14 +184,20 @@ def test_a_url_is_fetched_once_and_kept_and_an_unreachable_one_names_the_remedy(
         read(url.replace("train", "other"), kept)
 
 
+def recognised(tasks, question):
+    """A peer's question as it is made here; None if nothing may be learnt from it."""
+    reason, own = tasks.verdict(question)
+    return None if reason else own
+
+
 @pytest.mark.parametrize("mix", ["easy", "six", "nine"])
 def test_a_peers_question_is_made_again_and_counts_as_it_is_made_here(mix):
     ours, theirs = Tasks(mix_of(mix), 2), Tasks(mix_of(mix), 4242)
     for number in range(30):
         question = Question.model_validate_json(theirs.question(number).model_dump_json())
-        assert ours.recognise(question) == question
+        assert recognised(ours, question) == question
         hostile = question.model_copy(update={"metadata": {**question.metadata, "difficulty": "x"}})
-        assert ours.recognise(hostile).metadata["difficulty"] == question.metadata["difficulty"]
+        assert recognised(ours, hostile).metadata["difficulty"] == question.metadata["difficulty"]
 
 
 def test_a_peers_question_that_was_altered_held_out_or_unknown_is_left_out():
@@ -199,8 +205,8 @@ def test_a_peers_question_that_was_altered_held_out_or_unknown_is_left_out():
     question = theirs.question(1)
     elsewhere = {**question.metadata, "source_index": (question.metadata["source_index"] + 1) % ITEMS}
     for change in ({"answer": "wrong"}, {"text": question.text + " "}, {"metadata": elsewhere}, {"dataset": "bf"}):
-        assert ours.recognise(question.model_copy(update=change)) is None
-    assert ours.recognise(theirs.held_out(3, "lcm")) is None
+        assert recognised(ours, question.model_copy(update=change)) is None
+    assert recognised(ours, theirs.held_out(3, "lcm")) is None
 
 
 @pytest.mark.parametrize(
@@ -209,9 +215,9 @@ def test_a_peers_question_that_was_altered_held_out_or_unknown_is_left_out():
 def test_a_question_that_does_not_say_what_it_was_made_from_is_left_out_unless_told_otherwise(origin):
     question = Question(text="Calculate 3 * 7.", answer="21", dataset="basic_arithmetic", metadata=origin)
     assert not is_held_out(question.text)
-    assert Tasks(mix_of("easy"), 2).recognise(question) is None
-    recognised = Tasks(mix_of("easy"), 2, strict=False).recognise(question)
-    assert recognised == question.model_copy(update={"metadata": {}})
+    assert recognised(Tasks(mix_of("easy"), 2), question) is None
+    known = recognised(Tasks(mix_of("easy"), 2, strict=False), question)
+    assert known == question.model_copy(update={"metadata": {}})
 
 
 def stock_questions(mix, first, count, seed=42):
@@ -234,19 +240,19 @@ def stock_questions(mix, first, count, seed=42):
 def test_a_stock_nodes_question_is_found_and_made_again(mix, first):
     ours = Tasks(mix_of(mix), 7)
     for question in stock_questions(mix_of(mix), first, 30):
-        recognised = ours.recognise(question)
+        known = recognised(ours, question)
         if is_held_out(question.text):
-            assert recognised is None
+            assert known is None
             continue
-        assert (recognised.text, recognised.answer) == (question.text, question.answer)
-        right = question.answer if question.answer is not None else recognised.metadata["example_answer"]
-        assert ours.score(recognised, f"<answer>{right}</answer>") == 1.0
-        assert ours.recognise(question.model_copy(update={"answer": "wrong"})) is None
+        assert (known.text, known.answer) == (question.text, question.answer)
+        right = question.answer if question.answer is not None else known.metadata["example_answer"]
+        assert ours.score(known, f"<answer>{right}</answer>") == 1.0
+        assert recognised(ours, question.model_copy(update={"answer": "wrong"})) is None
 
 
 def test_a_stock_nodes_question_of_another_seed_is_left_out():
     ours, strange = Tasks(mix_of("six"), 7), stock_questions(mix_of("six"), 0, 30, seed=4_242)
-    assert [ours.recognise(question) for question in strange] == [None] * 30
+    assert [recognised(ours, question) for question in strange] == [None] * 30
 
 
 def test_metadata_that_would_be_computed_for_hours_reach_no_scorer():
@@ -254,16 +260,16 @@ def test_metadata_that_would_be_computed_for_hours_reach_no_scorer():
     hours = {"variables": list(letters), "premises": [f"({one} ∧ {other})" for one, other in pairwise(letters)]}
     question = Question(text="What follows?", answer="A", dataset="propositional_logic", metadata=hours)
     tasks = Tasks(mix_of("six"), 2, strict=False)
-    assert tasks.score(tasks.recognise(question), f"<answer>{' ∨ '.join(letters)}</answer>") == 0.0
+    assert tasks.score(recognised(tasks, question), f"<answer>{' ∨ '.join(letters)}</answer>") == 0.0
 
 
 def test_a_peers_question_from_a_file_counts_if_it_stands_in_ours(tmp_path):
     rows = [{"question": f"Q{n}", "answer": str(n), "note": "ours"} for n in range(50)]
     tasks = Tasks(lines(tmp_path / "q.jsonl", rows), 2)
     question = tasks.question(1)
-    assert tasks.recognise(question.model_copy(update={"metadata": {"note": "theirs"}})).metadata["note"] == "ours"
-    assert tasks.recognise(question.model_copy(update={"answer": "0.5"})) is None
-    assert tasks.recognise(question.model_copy(update={"text": "Q5000"})) is None
+    assert recognised(tasks, question.model_copy(update={"metadata": {"note": "theirs"}})).metadata["note"] == "ours"
+    assert recognised(tasks, question.model_copy(update={"answer": "0.5"})) is None
+    assert recognised(tasks, question.model_copy(update={"text": "Q5000"})) is None
 
 
 CODE = ["__import__('pathlib').Path('{path}').touch()", "[__import__('pathlib').Path('{path}').touch()]", "10**10**10"]

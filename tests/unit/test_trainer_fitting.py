@@ -9,25 +9,28 @@ from services.trainer.model.footprint import GIB
 from services.trainer.model.models import SMALL
 
 SHAPE = next(one.shape for one in SMALL if one.name == "Qwen/Qwen3-0.6B")
-WISH = Wish(max_new_tokens=512, completions=8, groups=8, questions=8, micro_groups=1, shorter=True, smaller=True)
+WISH = Wish(
+    max_new_tokens=512, completions=8, groups=8, questions=8, micro_groups=1, shorter=True, smaller=True, recompute=None
+)
 
 
 def planned(gib, wish=WISH, **named):
     found = plan(SHAPE, int(gib * GIB), 0, wish, **named)
-    return found.max_new_tokens, found.micro_groups, found.micro_completions, found.questions, found.fits
+    sizes = found.max_new_tokens, found.micro_groups, found.micro_completions, found.questions
+    return *sizes, found.recompute, found.fits
 
 
 @pytest.mark.parametrize(
     ("gib", "expected"),
     [
-        (400, (512, 0, 0, 8, True)),  # everything at once
-        (80, (512, 2, 0, 8, True)),
-        (40, (512, 1, 0, 8, True)),
-        (24, (512, 1, 2, 8, True)),  # two of a group's eight completions at once
-        (18, (512, 1, 2, 7, True)),  # and while sampling, the cache of seven questions
-        (14, (256, 1, 1, 6, True)),
-        (12, (128, 1, 1, 6, True)),
-        (4, (128, 1, 1, 1, False)),
+        (400, (512, 0, 0, 8, False, True)),  # everything at once, and every layer's work kept
+        (80, (512, 0, 0, 8, True, True)),
+        (24, (512, 4, 0, 8, True, True)),
+        (18, (512, 4, 0, 6, True, True)),  # and while sampling, the cache of six questions
+        (14, (512, 1, 0, 3, True, True)),
+        (12, (512, 1, 4, 2, True, True)),  # four of a group's eight completions at once
+        (11, (128, 1, 1, 3, True, True)),
+        (4, (128, 1, 1, 1, True, False)),
     ],
 )
 def test_the_longest_answers_and_then_the_largest_pass_that_fit(gib, expected):
@@ -46,16 +49,18 @@ def test_more_memory_never_gives_less_and_all_that_fits_stays_below_it():
 
 
 def test_what_the_user_set_is_not_changed():
-    assert planned(14, replace(WISH, shorter=False)) == (512, 1, 1, 4, False)
+    assert planned(11, replace(WISH, shorter=False)) == (512, 1, 1, 1, True, False)
+    assert planned(80, replace(WISH, recompute=False))[1:5] == (2, 0, 8, False)
+    assert planned(400, replace(WISH, recompute=True))[4]
     assert planned(400, replace(WISH, smaller=False))[1] == 1
     assert planned(400, replace(WISH, smaller=False, micro_groups=0))[1] == 0
 
 
 def test_a_probe_that_finds_more_makes_passes_smaller():
-    assert planned(80, factor=2.0)[:2] == (512, 1)
-    assert planned(18, factor=2.0)[:3] == (256, 1, 1)
+    assert planned(24, factor=2.0)[:2] == (512, 2)
+    assert planned(13, factor=2.0)[:3] == (512, 1, 2)
 
 
 def test_what_the_process_holds_beside_the_model_counts_and_half_the_width_takes_less():
     assert plan(SHAPE, 80 * GIB, 36 * GIB, WISH) == plan(SHAPE, 40 * GIB, 0, WISH)
-    assert planned(24, width=2)[2] == 4
+    assert planned(16, width=2)[1] > planned(16)[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
@@ -85,25 +86,23 @@ def end_sessions(parts: PartsOf, session: Owner, id: Text = "") -> Response:
 @router.post("/passkeys/remove")
 def remove_passkey(request: Request, parts: PartsOf, session: Owner, id: Text = "") -> Response:
     """Take away a way to log in."""
-    try:
-        check_recent(session)
-        parts.accounts.passkeys.remove(id)
-    except LoginError as problem:
-        return show_account(request, parts, session, "passkey", problem)
-    log.info("a passkey was removed")
-    return done("passkey")
+    return _without(request, parts, session, "passkey", lambda: parts.accounts.passkeys.remove(id))
 
 
 @router.post("/wallets/remove")
 def remove_wallet(request: Request, parts: PartsOf, session: Owner, wallet: Text = "") -> Response:
     """Take away a way to log in."""
+    return _without(request, parts, session, "wallet", lambda: parts.accounts.wallets.remove(wallet))
+
+
+def _without(request: Request, parts: Parts, session: Session, way: str, remove: Callable[[], None]) -> Response:
     try:
         check_recent(session)
-        parts.accounts.wallets.remove(wallet)
+        remove()
     except LoginError as problem:
-        return show_account(request, parts, session, "wallet", problem)
-    log.info("a wallet was removed")
-    return done("wallet")
+        return show_account(request, parts, session, way, problem)
+    log.info("a %s was removed", way)
+    return done(way)
 
 
 def show_account(

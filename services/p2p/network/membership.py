@@ -90,8 +90,8 @@ class Membership:
             return
         self._context.health.degrade(
             "clone",
-            f"somebody else speaks as our peer {' '.join(sorted(cloned))}: its identity file is in use twice. "
-            "Stop one of the two, move its swarm.pem away, and let it make a new one",
+            f"somebody else speaks as our peer {' '.join(sorted(cloned))}: its key is in use twice. "
+            "Stop one of the two, move its identity file away, and let it make a new one",
         )
 
     async def _entry_points(self) -> list[str]:

@@ -95,15 +95,13 @@ def comparison(asked: Sequence[Reference], found: Mapping[str, Any]) -> Comparis
         same += [bool(a == b) for a, b in zip(one.logits.argmax(1), other.argmax(1), strict=True)]
         divergences += [float(value) for value in divergence(one.logits, other)]
         largest = max(largest, float(np.abs(one.logits - other).max()))
-    numbers = range(len(asked))
     return Comparison(
         tokens=len(same),
         agreement=share(same),
         divergence=float(np.mean(divergences)),
         largest=largest,
-        same_answers=sum(asked[n].answer == list(found[f"greedy_{n}"]) for n in numbers),
         answers=len(asked),
-        same_prompts=sum(asked[n].prompt == list(found[f"split_{n}"]) for n in numbers),
+        same_prompts=sum(one.prompt == list(found[f"split_{number}"]) for number, one in enumerate(asked)),
     )
 
 

@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
-FAMILY = frozenset({"llama", "qwen2", "qwen3"})
+from services.trainer.model.footprint import PACKED
+
 # In a layer, by its number: queries (N, h, d), keys and values (N, kv, d) of N tokens to what each finds, (N, h, d).
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 Turn = tuple[Tensor, Tensor]  # cosines and sines of the places of N tokens, (N, 1, d); the sines' first half negated
@@ -81,7 +84,7 @@ class Decoder:
         """The model's, or None if it has parts that this one does not compute. Its weights are float32."""
         config = model.config
         plain = (
-            config.model_type in FAMILY
+            config.model_type in PACKED
             and model.dtype == torch.float32
             and config.hidden_act == "silu"
             and not config.attention_dropout
@@ -96,12 +99,18 @@ class Decoder:
         copied._layers, copied._head = [layer.to(dtype) for layer in self._layers], self._head.to(dtype)
         return copied
 
-    def hidden(self, ids: Tensor, turn: Turn, attend: Attend) -> Tensor:
-        """What the last layer says, (N, H), from the ids of N tokens and the `turn` of their places."""
+    def hidden(self, ids: Tensor, turn: Turn, attend: Attend, *, recompute: bool = False) -> Tensor:
+        """What the last layer says, (N, H), from the ids of N tokens and the `turn` of their places.
+
+        recompute: of a layer only its input is kept, and the backward pass computes the layer again (arXiv 1604.06174).
+        """
         x = F.embedding(ids, self._embedding)
         for number, layer in enumerate(self._layers):
-            x = x + self._attention(number, layer, x, turn, attend)
-            x = x + _feed_forward(layer, x)
+            through = partial(self._through, number, layer, turn=turn, attend=attend)
+            if recompute:
+                x = checkpoint(_uncached(through), x, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x = through(x)
         return _norm(self._norm, x)
 
     @property
@@ -120,6 +129,10 @@ class Decoder:
         half[: len(half) // 2] = -1
         return cos[0, :, None], (sin[0] * half)[:, None]
 
+    def _through(self, number: int, layer: Layer, x: Tensor, turn: Turn, attend: Attend) -> Tensor:
+        x = x + self._attention(number, layer, x, turn, attend)
+        return x + _feed_forward(layer, x)
+
     def _attention(self, number: int, layer: Layer, x: Tensor, turn: Turn, attend: Attend) -> Tensor:
         parts, norms, shape = layer.projections, layer.norms, (len(x), -1, self._head_size)
         normed = _norm(norms["before"], x)
@@ -136,6 +149,21 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, ca
     q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
     found = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=shared)
     return found.transpose(1, 2)
+
+
+def _uncached(through: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """The same, keeping none of the copies in bfloat16 that autocast makes of weights."""
+
+    def run(x: Tensor) -> Tensor:
+        with torch.autocast(
+            x.device.type,
+            dtype=torch.get_autocast_dtype(x.device.type),
+            enabled=torch.is_autocast_enabled(x.device.type),
+            cache_enabled=False,
+        ):
+            return through(x)
+
+    return run
 
 
 def _feed_forward(layer: Layer, x: Tensor) -> Tensor:

@@ -12,24 +12,28 @@ from services.trainer.forward.decoder import Decoder
 from services.trainer.forward.packing import Pack
 from services.trainer.forward.padding import left_pad, positions, right_pad
 from services.trainer.learning.batches import Batch
+from services.trainer.model.footprint import MOST
 from services.trainer.model.policy import Policy
 
-MOST = 2**24  # logits held at once with their gradient; more are computed in pieces, and again in the backward pass
 
-
-def log_probs(policy: Policy, model: Any, batch: Batch, temperature: float) -> tuple[Tensor, Tensor]:
+def log_probs(
+    policy: Policy, model: Any, batch: Batch, temperature: float, *, recompute: bool = False
+) -> tuple[Tensor, Tensor]:
     """Log-probabilities of the completions' tokens at the sampling temperature, and their mask, both (n, T).
 
     `model` is the policy's, or one with the same tokenizer. Over the whole vocabulary, whatever top-k and top-p cut off
-    when the tokens were drawn. Each prompt passes through the model once, for all its completions.
+    when the tokens were drawn. Each prompt passes through the model once, for all its completions. `recompute`: see
+    `Decoder.hidden`; the plain way keeps everything.
     """
     decoder = Decoder.of(model)
     if decoder is None:
         return padded_log_probs(policy, model, batch, temperature)
-    return packed_log_probs(policy, decoder, batch, temperature)
+    return packed_log_probs(policy, decoder, batch, temperature, recompute=recompute)
 
 
-def packed_log_probs(policy: Policy, decoder: Decoder, batch: Batch, temperature: float) -> tuple[Tensor, Tensor]:
+def packed_log_probs(
+    policy: Policy, decoder: Decoder, batch: Batch, temperature: float, *, recompute: bool = False
+) -> tuple[Tensor, Tensor]:
     """See `log_probs`: all tokens in one pass, in a row without padding."""
     device, lengths = policy.device, list(map(len, batch.completions))
     pack = Pack(batch.prompts, [row[:-1] for row in batch.completions], batch.owner, device)
@@ -40,8 +44,8 @@ def packed_log_probs(policy: Policy, decoder: Decoder, batch: Batch, temperature
     before[:, 1:] = pack.completions.slots
     real = mask.bool()
     with policy.autocast():
-        hidden = decoder.hidden(pack.ids, decoder.turn(pack.places), pack.attend).index_select(0, before[real])
-        found = _of_tokens(decoder, hidden, wanted, temperature)
+        hidden = decoder.hidden(pack.ids, decoder.turn(pack.places), pack.attend, recompute=recompute)
+        found = _of_tokens(decoder, hidden.index_select(0, before[real]), wanted, temperature)
     assert len(found) == sum(lengths)
     return torch.zeros_like(ids, dtype=found.dtype).masked_scatter(real, found), mask.float()
 

@@ -93,11 +93,11 @@ def _sample(
 ) -> tuple[list[list[int]], list[list[float]]]:
     """Tokens and their log-probabilities of every completion, one batch."""
     decoder = Decoder.of(policy.model)
-    with policy.autocast():
+    with policy.autocast(sampling=decoder is not None):
         if decoder is None:
             logits, advance = _padded(policy, prompts, copies)
         else:
-            decoder = decoder.to(torch.bfloat16) if policy.reduced else decoder
+            decoder = decoder.to(torch.bfloat16) if policy.samples_reduced else decoder
             cache = Cache(decoder, prompts, copies, game.max_new_tokens, policy.device)
             logits, advance = cache.logits, cache.advance
         return _decode(policy, logits, advance, game, chances)

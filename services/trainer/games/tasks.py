@@ -16,12 +16,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import reasoning_gym
-from reasoning_gym.utils import extract_answer
-
 from shared.messages import Question
+from shared.plotless import plotless
 from shared.question_files import QuestionFile
 from shared.tasks import ITEMS, Deck, Entry, Mix, Source, TaskSet, is_held_out
+
+with plotless():
+    import reasoning_gym
+    from reasoning_gym.utils import extract_answer
 
 SEEDS = 2**31
 DECKS = 256  # of peers; one takes a fraction of a millisecond to make
@@ -59,13 +61,8 @@ class Tasks:
         """This swarm's mix can score the question."""
         return question.dataset in self.names
 
-    def recognise(self, question: Question) -> Question | None:
-        """A peer's question as it is made here; None if nothing may be learnt from it."""
-        reason, own = self.verdict(question)
-        return None if reason else own
-
     def verdict(self, question: Question) -> tuple[str, Question]:
-        """A reason of REFUSED_GROUPS ("": none), and the question as it is made here."""
+        """A peer's question: a reason of REFUSED_GROUPS ("": none), and the question as it is made here."""
         if not self.knows(question):
             return "unknown_set", question
         if is_held_out(question.text):

@@ -105,7 +105,8 @@ class Learner:
 
     def log_probs(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """See `likelihood.log_probs`: of the policy."""
-        return log_probs(self._policy, self._policy.model, batch, self._temperature)
+        again = self._settings.recompute
+        return log_probs(self._policy, self._policy.model, batch, self._temperature, recompute=again)
 
     def _gradients(self, batch: Batch, scale: Scale) -> Sums:
         """Gradients of the whole batch's loss, summed over its micro-batches.

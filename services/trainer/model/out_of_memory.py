@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 from collections.abc import Sequence
 
@@ -27,10 +28,14 @@ def halved(micro_batches: Sequence[Sequence[int]]) -> int:
 
 
 def release() -> None:
-    """Give back what a failed pass still holds: its graph is a cycle, and torch keeps a GPU's memory for itself."""
+    """Give back what a pass that is over still holds: the graph of a failed one is a cycle, torch keeps a GPU's memory
+    for itself, and glibc what was freed between pieces that were not."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
+    if trim is not None:
+        trim(0)
 
 
 def first_line(error: BaseException) -> str:

@@ -32,8 +32,9 @@ transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 class Policy:
     """What is trained. Weights are float32; the arithmetic is bfloat16 where the device computes that faster.
 
-    Such are GPUs from Ampere on, and processors with instructions for it, unless the model is so small that to convert
-    takes longer than to compute.
+    Such are GPUs from Ampere on, and processors with matrix units (AMX). Where a processor has no more than vector
+    instructions for it, only sampling gains: it waits for the weights, and half of them are read in half the time. For
+    a small model, to convert takes longer than to compute.
     """
 
     def __init__(self, settings: PolicySettings, *, trains: bool = True) -> None:
@@ -71,17 +72,28 @@ class Policy:
         model = self._load(torch.bfloat16 if self.reduced else torch.float32)
         return model.to(self.device).eval().requires_grad_(False)
 
-    def autocast(self) -> torch.autocast:
-        """The context every forward pass runs in."""
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.reduced)
+    def autocast(self, *, sampling: bool = False) -> torch.autocast:
+        """The context of a forward pass; `sampling`: of one by a copy of the weights, where it is one in bfloat16."""
+        return torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.samples_reduced if sampling else self.reduced
+        )
 
     @property
     def reduced(self) -> bool:
         """The arithmetic is bfloat16; weights stay float32, and a copy in bfloat16 is made of them for each pass."""
+        return self._gains(amx=True)
+
+    @property
+    def samples_reduced(self) -> bool:
+        """Sampling reads a copy of the weights in bfloat16."""
+        return self._gains(amx=False)
+
+    def _gains(self, *, amx: bool) -> bool:
         if self.device.type == "cuda":
             return bool(torch.cuda.is_bf16_supported())
         able = torch.cpu.get_capabilities()
-        return self.size >= SMALL and any(bool(able.get(name)) for name in ("avx512_bf16", "amx_bf16"))
+        names = ("amx_bf16",) if amx else ("amx_bf16", "avx512_bf16")
+        return self.size >= SMALL and any(bool(able.get(name)) for name in names)
 
     def _load(self, dtype: torch.dtype) -> Any:
         return AutoModelForCausalLM.from_pretrained(self.source, dtype=dtype)
