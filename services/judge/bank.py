@@ -14,11 +14,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import reasoning_gym
-from reasoning_gym.utils import extract_answer
-
+from shared.plotless import plotless
 from shared.question_files import QuestionFile
 from shared.tasks import ITEMS, Deck, Entry, Mix, Source, TaskSet, seed_of
+
+with plotless():
+    import reasoning_gym
+    from reasoning_gym.utils import extract_answer
 
 SEED = seed_of("judge")  # fixed: the judges of all households ask the same question in the same round
 RECENT = 1_024  # questions kept: making one may take milliseconds

@@ -1,12 +1,8 @@
 """The REST routes against odd requests that their own OpenAPI schema leads to."""
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from schemathesis import GenerationMode
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
 from services.identity.app import build_app
 from services.identity.web import cookies
@@ -19,7 +15,6 @@ ODD = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-CHECKS = (not_a_server_error, content_type_conformance, response_schema_conformance)
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +27,19 @@ def parts(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def loaded(parts):
+    import schemathesis  # here: every worker imports this file, and one runs it
+
     schema = schemathesis.openapi.from_asgi("/api/openapi.json", build_app(parts))
     return schema.exclude(path_regex="events$")  # streams, which do not end
 
 
 def throw(loaded, headers):
     """A dozen requests at every route; `headers` makes those that go along."""
+    from schemathesis import GenerationMode
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
+
+    checks = (not_a_server_error, content_type_conformance, response_schema_conformance)
     routes = [found.ok() for found in loaded.get_all_operations()]
     assert len(routes) > 10
     for route in routes:
@@ -47,7 +49,7 @@ def throw(loaded, headers):
         @ODD
         @given(st.one_of([route.as_strategy(generation_mode=mode) for mode in modes]))
         def once(case):
-            case.call_and_validate(checks=CHECKS, headers=headers())
+            case.call_and_validate(checks=checks, headers=headers())
 
         once()
 

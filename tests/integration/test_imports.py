@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "transformers", "hivemind", "web3", "fastapi", "reasoning_gym", "typer", "supervisor"}
+HEAVY = {
+    "torch", "transformers", "hivemind", "web3", "fastapi", "reasoning_gym", "typer", "supervisor", "matplotlib",
+}  # fmt: skip
 # Service -> the module that does its work, and which of the heavy packages it may load.
 SERVICES = {
     "shared": ("shared.runtime", set()),

@@ -5,9 +5,7 @@ from itertools import product
 
 import pytest
 import torch
-from datasets import Dataset
 from transformers import AutoTokenizer
-from trl import GRPOConfig, GRPOTrainer
 
 from services.trainer.forward.sampling import sample_with_log_probs
 from services.trainer.learning.learner import Learner
@@ -86,6 +84,9 @@ def ours(groups, step=0, **change):
 
 def trl(groups, folder, *, loss, beta, scale_rewards):
     """A GRPOTrainer and its batch, made of the same tokens and rewards by the code it trains with."""
+    from datasets import Dataset  # here: every worker imports this file, and one runs it
+    from trl import GRPOConfig, GRPOTrainer
+
     prompts = [f"question {index}" for index in range(len(groups)) for _ in range(G)]
     rewards = [reward for group in groups for reward in group.rewards]
 

@@ -27,7 +27,10 @@ from shared.errors import SwarmError
 
 log = logging.getLogger(__name__)
 
-MISSING = "llama-cpp-python, which loads and compares them, is not installed: pip install 'rlswarm[gguf]'"
+MISSING = (
+    "llama-cpp-python, which loads and compares them, is not installed: pip install 'rlswarm[gguf]'; in containers "
+    "EXTRAS=gguf and a build"
+)
 LIMIT_S = 3600.0
 
 

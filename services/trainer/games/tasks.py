@@ -16,12 +16,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import reasoning_gym
-from reasoning_gym.utils import extract_answer
-
 from shared.messages import Question
+from shared.plotless import plotless
 from shared.question_files import QuestionFile
 from shared.tasks import ITEMS, Deck, Entry, Mix, Source, TaskSet, is_held_out
+
+with plotless():
+    import reasoning_gym
+    from reasoning_gym.utils import extract_answer
 
 SEEDS = 2**31
 DECKS = 256  # of peers; one takes a fraction of a millisecond to make
