@@ -26,10 +26,10 @@ def planned(gib, wish=WISH, **named):
         (400, (512, 0, 0, 8, False, True)),  # everything at once, and every layer's work kept
         (80, (512, 0, 0, 8, True, True)),
         (24, (512, 4, 0, 8, True, True)),
-        (18, (512, 4, 0, 6, True, True)),  # and while sampling, the cache of six questions
+        (18, (512, 2, 0, 6, True, True)),  # and while sampling, the cache of six questions
         (14, (512, 1, 0, 3, True, True)),
-        (12, (512, 1, 4, 2, True, True)),  # four of a group's eight completions at once
-        (11, (128, 1, 1, 3, True, True)),
+        (12, (512, 1, 2, 2, True, True)),  # two of a group's eight completions at once
+        (11.5, (512, 1, 1, 1, True, True)),
         (4, (128, 1, 1, 1, True, False)),
     ],
 )
@@ -63,4 +63,4 @@ def test_a_probe_that_finds_more_makes_passes_smaller():
 
 def test_what_the_process_holds_beside_the_model_counts_and_half_the_width_takes_less():
     assert plan(SHAPE, 80 * GIB, 36 * GIB, WISH) == plan(SHAPE, 40 * GIB, 0, WISH)
-    assert planned(16, width=2)[1] > planned(16)[1]
+    assert planned(18, width=2)[1] == 2 * planned(18)[1]

@@ -94,9 +94,8 @@ def token_bytes(shape: Shape, width: int = FLOAT32, *, recompute: bool = False) 
     layer = (7 * shape.hidden + 4 * shape.intermediate + 7 * shape.queries + 3 * shape.keys) * width
     if not recompute:
         return shape.layers * layer
-    return (
-        shape.layers * shape.hidden * FLOAT32 + 2 * layer
-    )  # what each layer begins with; one layer, and its gradients
+    begins = shape.layers * shape.hidden * FLOAT32
+    return begins + 3 * layer  # one layer, its gradients, and what attention copies
 
 
 def logits_bytes(shape: Shape, tokens: int) -> int:
