@@ -287,6 +287,7 @@ async def finish(url):
 
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_everything_in_order(run, sig):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in a shell's background begin with it ignored
     run.configure(python("judge", SLEEP), redis=True)
     summary = up(run.prepared(), lambda _: os.kill(os.getpid(), sig))
     assert summary is None
