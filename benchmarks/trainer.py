@@ -6,7 +6,7 @@
 The same model, questions, number of completions and limit of tokens for all, float32 weights, on the CPU. Every engine
 is a process of its own and is tried with one thread and with two; the faster takes part. On the small model the
 engines' rounds alternate, so that what else the machine does meets them all; the large one fits into memory only once,
-so there one engine runs after the other, a round each: one of GenRL takes six minutes. On the small model GenRL takes
+so there one engine runs after the other, a round each: one of GenRL takes minutes. On the small model GenRL takes
 part twice: with its default minibatch of 2, and with the best of those tried. Writes `benchmarks/results/trainer.json`,
 `trainer.svg` and the table in `docs/speed.md`.
 
