@@ -97,7 +97,7 @@ def test_the_embedded_model_can_be_written():
 
 
 def compared(**changes):
-    told = {"tokens": 100, "agreement": 1.0, "divergence": 0.0, "largest": 0.1, "answers": 8}
+    told = {"tokens": 100, "agreement": 1.0, "divergence": 0.0, "largest": 0.1, "same_answers": 8, "answers": 8}
     return Comparison(**{**told, "same_prompts": 8, **changes})
 
 
@@ -123,6 +123,6 @@ def test_logits_are_compared_as_distributions():
     assert (divergence(logits, -logits) > 1).all()
     asked = [Reference("text", [7, 8], [1, 0], logits)]
     other = np.array([[0.0, 2.0, 1.0], [0.0, 3.0, 0.0]], dtype=np.float32)
-    found = comparison(asked, {"logits_0": other, "split_0": np.array([7, 9])})
+    found = comparison(asked, {"logits_0": other, "greedy_0": np.array([1, 0]), "split_0": np.array([7, 9])})
     assert (found.tokens, found.agreement, found.largest) == (2, 0.5, 3.0)
-    assert (found.answers, found.same_prompts) == (1, 0)
+    assert (found.same_answers, found.answers, found.same_prompts) == (1, 1, 0)

@@ -100,6 +100,7 @@ def comparison(asked: Sequence[Reference], found: Mapping[str, Any]) -> Comparis
         agreement=share(same),
         divergence=float(np.mean(divergences)),
         largest=largest,
+        same_answers=sum(one.answer == list(found[f"greedy_{number}"]) for number, one in enumerate(asked)),
         answers=len(asked),
         same_prompts=sum(one.prompt == list(found[f"split_{number}"]) for number, one in enumerate(asked)),
     )

@@ -1,7 +1,7 @@
 """`python -m services.publisher.llama.probe FILE IN OUT`: what llama.cpp makes of a GGUF file, in a process of its own.
 
 IN (JSON): the prompts' texts and tokens, the answers' tokens. OUT (npz): its own tokens of each text, its logits for
-each token of each answer. Where llama.cpp aborts, only this process ends.
+each token of each answer, its own greedy answer. Where llama.cpp aborts, only this process ends.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from llama_cpp import Llama
 
 
 def probe(file: Path, prompts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Arrays by name: `logits_<n>`, `split_<n>`."""
+    """Arrays by name: `logits_<n>`, `split_<n>`, `greedy_<n>`."""
     room = max(len(one["prompt"]) + len(one["answer"]) for one in prompts) + 8
     llama = Llama(str(file), n_ctx=room, n_batch=room, n_threads=1, logits_all=True, verbose=False)
     found: dict[str, Any] = {}
@@ -26,7 +26,19 @@ def probe(file: Path, prompts: list[dict[str, Any]]) -> dict[str, Any]:
         llama.reset()
         llama.eval([*prompt, *answer[:-1]])
         found[f"logits_{number}"] = np.array(llama.scores[len(prompt) - 1 : len(prompt) + len(answer) - 1])
+        found[f"greedy_{number}"] = greedy(llama, prompt, len(answer))
     return found
+
+
+def greedy(llama: Any, prompt: list[int], count: int) -> list[int]:
+    """The likeliest token, again and again."""
+    llama.reset()
+    llama.eval(prompt)
+    tokens = list[int]()
+    while len(tokens) < count:
+        tokens.append(int(np.argmax(llama.scores[llama.n_tokens - 1])))
+        llama.eval(tokens[-1:])
+    return tokens
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ class Comparison:
     agreement: float
     divergence: float  # nats
     largest: float  # difference of two logits
+    same_answers: int  # greedy answers that are the same to the last token, of `answers`
     answers: int
     same_prompts: int  # prompts that llama.cpp splits into the same tokens
 

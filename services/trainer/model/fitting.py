@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.trainer.model.footprint import FLOAT32, Shape, cache_bytes, update_footprint
+from services.trainer.model.footprint import BFLOAT16, FLOAT32, Shape, cache_bytes, update_footprint
 from services.trainer.model.models import LEAST_TOKENS
 
 SAFE = 0.9  # of the free memory that is planned for: others on the machine grow too
 PROMPT_TOKENS = 256
-HALF = 2  # bytes of a bfloat16
 
 Way = tuple[int, bool]  # completions at once, and whether layers are computed again
 
@@ -69,7 +68,7 @@ def _plan(shape: Shape, room: int, wish: Wish, tokens: int, way: Way, width: int
     at_once, recompute = way
     groups, whole = at_once // wish.completions, at_once >= wish.completions * wish.groups
     cache = cache_bytes(shape, wish.completions * (PROMPT_TOKENS + tokens), width)
-    idle = shape.parameters * (3 * FLOAT32 + HALF)  # weights, moments, and the copy that sampling reads
+    idle = shape.parameters * (3 * FLOAT32 + BFLOAT16)  # weights, moments, and the copy that sampling reads
     return Plan(
         max_new_tokens=tokens,
         micro_groups=0 if whole else max(1, groups),

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-FLOAT32 = 4
+FLOAT32, BFLOAT16 = 4, 2  # bytes
 GIB = 2**30
 PACKED = frozenset({"llama", "qwen2", "qwen3"})  # kinds that forward/decoder.py computes
 MOST = 2**24  # logits it holds at once with their gradient; more are computed in pieces, and again in the backward pass

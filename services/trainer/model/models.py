@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.trainer.model.footprint import FLOAT32, GIB, Footprint, Shape, gib, update_footprint
+from services.trainer.model.footprint import BFLOAT16, FLOAT32, GIB, Footprint, Shape, gib, update_footprint
 from services.trainer.model.hardware import Memory
 from shared.tasks import seed_of
 
@@ -88,4 +88,4 @@ def too_large(shape: Shape, memory: Memory) -> str | None:
 
 
 def _width(memory: Memory) -> int:
-    return 2 if memory.kind == "cuda" else FLOAT32
+    return BFLOAT16 if memory.kind == "cuda" else FLOAT32

@@ -20,7 +20,7 @@ from services.trainer.forward.likelihood import log_probs
 from services.trainer.forward.sampling import sample
 from services.trainer.learning.batches import Batch
 from services.trainer.model.fitting import PROMPT_TOKENS, Plan, Wish, plan
-from services.trainer.model.footprint import FLOAT32, Shape, gib, shape_of, update_footprint
+from services.trainer.model.footprint import BFLOAT16, FLOAT32, Shape, gib, shape_of, update_footprint
 from services.trainer.model.hardware import Memory, measure
 from services.trainer.model.models import AUTO, BUILT_IN
 from services.trainer.model.out_of_memory import release
@@ -46,7 +46,7 @@ def fit(settings: TrainerSettings, policy: Policy, context: Context, memory: Mem
         return settings
     shape = shape_of(policy.model.config.get_text_config(), policy.size)
     shape = replace(shape, packed=Decoder.of(policy.model) is not None)
-    memory, width = memory or measure(policy.device), 2 if policy.reduced else FLOAT32
+    memory, width = memory or measure(policy.device), BFLOAT16 if policy.reduced else FLOAT32
     factor = probe(policy, shape, width, recompute=settings.learner.recompute)
     base = max(0, resident_bytes() - shape.parameters * FLOAT32) if memory.kind == "cpu" else 0
     found = plan(shape, memory.free, base, wish_of(settings), width=width, factor=factor)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from services.trainer.model.footprint import FLOAT32, GIB, Shape, update_footprint
+from services.trainer.model.footprint import BFLOAT16, FLOAT32, GIB, Shape, update_footprint
 from services.trainer.model.models import LARGE, SMALL, USUAL_TOKENS, Candidate
 
-BFLOAT16 = 2
 GROUP = 8  # completions
 HEAD = (
     "| model | weights, gradients, optimizer | + one answer of 512: CPU | GPU | + a group of 8: CPU | GPU |\n"
