@@ -14,7 +14,7 @@ from tests.browser_kit import chromium, drawn, picture, sign_up
 from tests.e2e.found_kit import check_rewards, trained_together
 from tests.e2e.swarm_kit import Swarm
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(300)
 PASSPHRASE = "seven quiet horses on the moor"
 
 
@@ -22,7 +22,7 @@ PASSPHRASE = "seven quiet horses on the moor"
 def swarm(tmp_path_factory):
     """Two peers that train without an end."""
     swarm = Swarm(tmp_path_factory.mktemp("runs"), "owned", rounds=100_000, peers=2)
-    swarm.wait("a few rounds", lambda: swarm.round() >= 3, 150)
+    swarm.wait("a few rounds", lambda: swarm.round() >= 3, 90)
     yield swarm
     swarm.stop()
 
@@ -82,8 +82,8 @@ def test_a_guest_takes_part_by_the_line_on_the_page(swarm, page):
     page.goto("/")
     guest = Swarm(swarm.folder.root.parent, "guest", peers=1, command=("join", text))
     try:
-        guest.wait("rounds together", lambda: trained_together(swarm, guest), 180)
-        guest.wait("groups of others", lambda: re.search(r"own and [1-9]\d* of", guest.log("trainer-0")), 60)
+        guest.wait("rounds together", lambda: trained_together(swarm, guest), 90)
+        guest.wait("groups of others", lambda: re.search(r"own and [1-9]\d* of", guest.log("trainer-0")), 30)
     finally:
         guest.stop()
     plan = guest.folder.read_plan()
