@@ -160,19 +160,29 @@ def _error_name(contract: Contract, data: str) -> str:
     return data.removeprefix("0x")
 
 
+def implement(chain: Anvil) -> Contract:
+    """Put the contract's code on a chain."""
+    return _create(Web3(Web3.HTTPProvider(chain.url)), Account.create(), "SwarmCoordinator")
+
+
+def deploy(chain: Anvil, implementation: Contract) -> Deployed:
+    """Put a fresh contract behind its proxy on a chain, owned by a fresh account."""
+    web3, owner = implementation.w3, Account.create()
+    first_call = implementation.encode_abi("initialize", [owner.address])
+    proxy = _create(web3, owner, "ERC1967Proxy", implementation.address, first_call)
+    return Deployed(chain.url, web3, web3.eth.contract(address=proxy.address, abi=implementation.abi), owner)
+
+
 @pytest.fixture(scope="session")
 def implementation(anvil: Anvil) -> Contract:
     """The contract's code, to which every proxy points."""
-    return _create(Web3(Web3.HTTPProvider(anvil.url)), Account.create(), "SwarmCoordinator")
+    return implement(anvil)
 
 
 @pytest.fixture
 def deployed(anvil: Anvil, implementation: Contract) -> Deployed:
     """A fresh contract behind its proxy, owned by a fresh account."""
-    web3, owner = implementation.w3, Account.create()
-    first_call = implementation.encode_abi("initialize", [owner.address])
-    proxy = _create(web3, owner, "ERC1967Proxy", implementation.address, first_call)
-    return Deployed(anvil.url, web3, web3.eth.contract(address=proxy.address, abi=implementation.abi), owner)
+    return deploy(anvil, implementation)
 
 
 @pytest.fixture
