@@ -39,6 +39,9 @@ PURE := $(subst $(space),$(comma),$(strip \
   $(patsubst %,services/local/%.py,summary snapshot history conf) \
   $(patsubst %,shared/%.py,messages asks checkpoints estimates streams tasks names settings invite patience proof rate wagers)))
 
+# Where Python is told to keep no bytecode, each of the hundreds of processes of a test run would compile our own modules.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup install demo test test-unit test-chaos test-publish test-gguf lint format model contracts bench bench-chain bench-judge bench-sapo bench-trainer bench-p2p e2e fresh chaos wheelhouse sbom release-check clean
 
@@ -52,11 +55,11 @@ demo: $(VENV)/.all  ## Start a fresh swarm here, page on http://localhost:3000 (
 	@$(BIN)/rlswarm up --local --name $(NAME) --peers $(PEERS) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(MODEL),--model $(MODEL)) \
 		$(if $(ROUNDS),&& $(if $(MODEL),PUBLISH_QUESTIONS=1 PUBLISH_SAMPLES=2) $(BIN)/rlswarm publish --dry-run --name $(NAME))
 
-# The demo is promised to be quick on a machine that does nothing else; the other swarms run two at a time.
-test: lint test-unit  ## Linters, types, import rules, all tests
-	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder tests/contract tests/integration tests/pages
-	@$(BIN)/python -m pytest tests/e2e/test_demo.py
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/e2e/test_demo.py tests/e2e
+# More workers than cores: whoever tests a real process waits for it most of the time.
+test: $(VENV)/.dev  ## Linters, types, import rules, all tests
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line lint test-unit
+	@$(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder \
+		tests/e2e tests/publish tests/contract tests/integration tests/pages
 
 test-unit: $(VENV)/.dev  ## Only the quick tests; decisions must be covered to the last branch
 	@$(BIN)/python -m pytest -n 2 tests/unit --cov --cov-report=

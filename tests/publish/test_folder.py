@@ -28,16 +28,30 @@ ROUNDS = 3
 pytestmark = pytest.mark.timeout(600)  # several programs, on a machine that others may share
 
 
-@pytest.fixture
-def run(tmp_path):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
     """A run's folder with a peer that trained for a few rounds."""
-    folder = RunFolder(tmp_path / "first")
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "first")
     folder.create()
     told = {"name": "first", "peers": 1, "rounds": 1, "model": None, "ports": {}, "own_redis": False, "own_chain": True}
     ports = {name: 1 for name in ("judge", "identity", "signer", "p2p", "chain")}
     folder.write_plan(Plan(**{**told, "ports": ports}, started_at=0.0))
     asyncio.run(train(trainer_of(folder.state), ROUNDS))
     return folder
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    """A copy, for what a test does to it."""
+    return RunFolder(shutil.copytree(trained.root, tmp_path / "first"))
+
+
+@pytest.fixture(scope="module")
+def repository(trained):
+    """The folder of a dry run."""
+    done = published(trained, PUBLISH_STATE="true")
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
 
 
 def published(run, *options, **environ):
@@ -57,10 +71,8 @@ def published(run, *options, **environ):
     )
 
 
-def test_a_dry_run_is_the_whole_repository_on_this_disk(run):
-    done = published(run, PUBLISH_STATE="true")
-    assert done.returncode == 0, done.stderr
-    folder = Path(done.stdout.strip())
+def test_a_dry_run_is_the_whole_repository_on_this_disk(trained, repository):
+    run, folder = trained, repository
     assert folder == run.published / f"rlswarm-embedded-Gensyn-Swarm-{name_of(ALICE, '_')}"
     names = {path.name for path in folder.iterdir()}
     assert names >= {"README.md", "config.json", "generation_config.json", "model.safetensors", "tokenizer.json"}
@@ -85,10 +97,8 @@ def test_a_dry_run_is_the_whole_repository_on_this_disk(run):
         assert (folder / "training" / name).read_bytes() == (checkpoint / name).read_bytes()
 
 
-def test_the_published_weights_are_the_checkpoints_and_answer(run):
-    done = published(run, "--out", str(run.root / "out"))
-    assert done.returncode == 0, done.stderr
-    model = AutoModelForCausalLM.from_pretrained(run.root / "out")
+def test_the_published_weights_are_the_checkpoints_and_answer(run, repository):
+    model = AutoModelForCausalLM.from_pretrained(repository)
     trained = trainer_of(run.state).policy.model  # from its newest checkpoint
     base = AutoModelForCausalLM.from_pretrained(EMBEDDED)
     moved = 0
@@ -96,8 +106,8 @@ def test_the_published_weights_are_the_checkpoints_and_answer(run):
         assert torch.equal(weight, own.to(torch.bfloat16)), name
         moved += int(not torch.equal(weight, old))
     assert moved, "and they are others than those it began from"
-    assert GenerationConfig.from_pretrained(run.root / "out").eos_token_id == 1000
-    tokenizer = AutoTokenizer.from_pretrained(run.root / "out")
+    assert GenerationConfig.from_pretrained(repository).eos_token_id == 1000
+    tokenizer = AutoTokenizer.from_pretrained(repository)
     chat = [{"role": "user", "content": "Calculate 3 * 7."}]
     prompt = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_tensors="pt", return_dict=True)
     assert "<answer>" in tokenizer.decode(model.generate(**prompt, max_new_tokens=32, do_sample=False)[0])

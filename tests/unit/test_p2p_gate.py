@@ -192,6 +192,7 @@ def test_a_peer_that_is_not_listed_has_a_while_to_appear_there(members):
     assert not members.turns_away(NEW, GRACE_S)
 
 
+@pytest.mark.no_cover  # far slower when its lines are counted
 def test_of_a_crowd_of_made_up_peers_a_few_are_let_in_and_nothing_grows():
     members = members_of("true", LISTED)
     let_in = 0
