@@ -43,7 +43,7 @@ PURE := $(subst $(space),$(comma),$(strip \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test test-unit test-chaos test-publish test-gguf lint format model contracts bench bench-chain bench-judge bench-sapo bench-trainer bench-p2p e2e fresh chaos wheelhouse sbom release-check clean
+.PHONY: help setup install demo test test-unit test-chaos test-gguf lint format model contracts bench bench-chain bench-judge bench-sapo bench-trainer bench-p2p e2e fresh chaos wheelhouse sbom release-check clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,9 +67,6 @@ test-unit: $(VENV)/.dev  ## Only the quick tests; decisions must be covered to t
 
 test-chaos: $(VENV)/.dev  ## The long tests of the peer network: hostile peers, bad lines, kills (ONLY=file; needs root for some)
 	@$(BIN)/python -m pytest -s -v tests/chaos$(if $(ONLY),/$(ONLY))
-
-test-publish: $(VENV)/.dev  ## Publishing: folders, cards, the service beside a trainer, merging; two minutes
-	@$(BIN)/python -m pytest -v tests/publish
 
 test-gguf: $(VENV)/.gguf  ## Files for llama.cpp and Ollama, by llama.cpp itself: compiled once, seven minutes on two cores
 	@$(BIN)/python -m pytest -v tests/gguf

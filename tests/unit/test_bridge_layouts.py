@@ -117,7 +117,6 @@ def hostile(source: random.Random) -> bytes:
     return bytes(good)
 
 
-@pytest.mark.no_cover  # far slower when its lines are counted
 def test_thousands_of_hostile_values_give_groups_or_the_one_error_in_little_memory():
     source, refused, most = random.Random(7), 0, 0
     tracemalloc.start()
