@@ -6,11 +6,11 @@ import pytest
 
 from tests.e2e.swarm_kit import SavedChain, Swarm
 
-ROUNDS, PEERS, STAGES = 5, 2, 3
+ROUNDS, PEERS, STAGES = 3, 2, 3
 
 
 @pytest.mark.timeout(400)
-def test_two_peers_debate_for_five_rounds(tmp_path, monkeypatch):
+def test_two_peers_debate_for_three_rounds(tmp_path, monkeypatch):
     monkeypatch.setenv("GAME", "debate")
     monkeypatch.setenv("QUESTIONS", "4")
     swarm = Swarm(tmp_path, "debate", rounds=ROUNDS, peers=PEERS)

@@ -22,7 +22,7 @@ PASSPHRASE = "seven quiet horses on the moor"
 def swarm(tmp_path_factory):
     """Two peers that train without an end, and without haste: other tests want the processor, too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROUND_MIN_S", "1.5")
+        patch.setenv("ROUND_MIN_S", "2.5")
         swarm = Swarm(tmp_path_factory.mktemp("runs"), "owned", rounds=100_000, peers=2)
         swarm.wait("a few rounds", lambda: swarm.round() >= 3, 90)
         yield swarm

@@ -35,5 +35,4 @@ def test_a_service_loads_nothing_heavy_that_is_not_its_own(service):
 
 @pytest.mark.parametrize("service", [name for name in SERVICES if name != "shared"])
 def test_settings_are_read_before_anything_heavy_is_loaded(service):
-    assert not loaded(f"services.{service}.settings") & HEAVY
     assert not loaded(f"services.{service}.__main__") & HEAVY

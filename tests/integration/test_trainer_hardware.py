@@ -62,7 +62,7 @@ def test_the_formula_is_what_autograd_keeps(hidden, layers, intermediate, heads,
 @pytest.mark.parametrize("recompute", [False, True])
 def test_the_peak_of_a_backward_pass_grows_as_calculated(recompute):
     policy = policy_of(
-        hidden_size=512, num_hidden_layers=12, intermediate_size=1536, num_attention_heads=16, num_key_value_heads=8,
+        hidden_size=512, num_hidden_layers=8, intermediate_size=1536, num_attention_heads=16, num_key_value_heads=8,
         vocab_size=4096,
     )  # fmt: skip
     parameters = sum(parameter.numel() for parameter in policy.model.parameters())
