@@ -215,7 +215,7 @@ async def test_bad_bodies_are_counted_by_reason_and_the_good_ones_still_arrive(t
             await bob.sample(number)
             await ours.wait_for({bob.peer}, number)
             await asyncio.sleep(0.7)
-        await ours.open_round(99)
+        await ours.open_round(len(reasons))
         await until(lambda: len(ours.queue._log(EVENTS).entries) == len(reasons))
         events = [entry.message for entry in await ours.queue.read(EVENTS)]
         await asyncio.gather(eve.die(), bob.die())
