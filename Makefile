@@ -57,7 +57,7 @@ demo: $(VENV)/.all  ## Start a fresh swarm here, page on http://localhost:3000 (
 
 # More workers than cores: whoever tests a real process waits for it most of the time.
 test: $(VENV)/.dev  ## Linters, types, import rules, all tests
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line lint test-unit
+	@$(MAKE) --no-print-directory -j 2 lint test-unit
 	@$(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder \
 		tests/e2e tests/publish tests/contract tests/integration tests/pages
 
