@@ -226,7 +226,7 @@ class Sim:
             assert home.looked[0] >= state.due.at - held
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(4))
 def test_for_a_year_rounds_neither_hurry_nor_stand_still_nor_go_back(seed: int) -> None:
     sim = Sim(seed)
     sim.run(YEAR_S)
